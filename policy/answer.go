@@ -1,0 +1,137 @@
+package policy
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// firstHold is how much is set aside for an answer of unknown length; more as
+// it comes.
+const firstHold = 4 << 10
+
+// receive reads an answer that is to be held, so that one that is truncated,
+// stalled or broken is a failed attempt and not a broken answer. It reports
+// whether the answer streams instead: then the attempt ends at its head, and
+// cancel is called when the body is closed.
+func (t *Transport) receive(req *http.Request, resp *http.Response, stop func() bool, cancel context.CancelCauseFunc) (streamed bool, err error) {
+	if err := checkHead(req, resp); err != nil {
+		_ = resp.Body.Close()
+		return false, err
+	}
+	if bodyless(req, resp) {
+		return false, resp.Body.Close()
+	}
+	var held []byte
+	if t.holds(resp) {
+		var whole bool
+		held, whole, err = t.hold(resp)
+		if err != nil || whole {
+			_ = resp.Body.Close()
+		}
+		if err != nil {
+			return false, err
+		}
+		if whole {
+			t.replaceBody(resp, held)
+			return false, nil
+		}
+	}
+	if !stop() {
+		_ = resp.Body.Close()
+		return false, errAttempt
+	}
+	t.streamBody(resp, held, cancel)
+	return true, nil
+}
+
+// checkHead refuses what net/http lets through but cannot be passed on.
+func checkHead(req *http.Request, resp *http.Response) error {
+	switch {
+	case resp.StatusCode < 100 || resp.StatusCode > 999:
+		return fmt.Errorf("upstream answered with the status %d", resp.StatusCode)
+	case resp.StatusCode == http.StatusSwitchingProtocols && !strings.EqualFold(req.Header.Get("Upgrade"), resp.Header.Get("Upgrade")):
+		return fmt.Errorf("upstream switched to the protocol %q, %q was asked for", resp.Header.Get("Upgrade"), req.Header.Get("Upgrade"))
+	}
+	return nil
+}
+
+// bodyless reports whether an answer has no body whatever its headers say.
+func bodyless(req *http.Request, resp *http.Response) bool {
+	return req.Method == http.MethodHead || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified
+}
+
+// holds reports whether an answer may be read to its end before any of it is
+// passed on.
+func (t *Transport) holds(resp *http.Response) bool {
+	switch {
+	case resp.StatusCode == http.StatusSwitchingProtocols:
+		return false
+	case t.Policy.Buffer == 0 || resp.ContentLength > int64(t.Policy.Buffer):
+		return false
+	}
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return media != "text/event-stream"
+}
+
+// hold reads a body until its end, or until the buffer is full or there is no
+// memory for more, and reports whether that was its end. The memory it leaves
+// reserved is that of reserved(held).
+func (t *Transport) hold(resp *http.Response) (held []byte, whole bool, err error) {
+	size, limit := min(firstHold, int(t.Policy.Buffer)), int(t.Policy.Buffer)
+	if resp.ContentLength >= 0 {
+		size, limit = int(resp.ContentLength), int(resp.ContentLength)
+	}
+	if !t.Memory.reserve(int64(size)) {
+		return nil, false, nil
+	}
+	held = make([]byte, 0, size+1) // one byte more, to meet the end
+	for {
+		n, err := resp.Body.Read(held[len(held):cap(held)])
+		held = held[:len(held)+n]
+		switch {
+		case err == io.EOF:
+			return held, true, nil
+		case err != nil:
+			t.Memory.release(reserved(held))
+			return nil, false, err
+		case len(held) < cap(held):
+			continue
+		}
+		more := min(cap(held)-1, limit-(cap(held)-1))
+		if more <= 0 || !t.Memory.reserve(int64(more)) {
+			return held, false, nil
+		}
+		held = append(make([]byte, 0, cap(held)+more), held...)
+	}
+}
+
+func reserved(held []byte) int64 { return max(int64(cap(held))-1, 0) }
+
+// replaceBody makes held the answer's body. Its length is known now and said,
+// unless trailers need the chunked coding.
+func (t *Transport) replaceBody(resp *http.Response, held []byte) {
+	resp.Body = &heldBody{Reader: bytes.NewReader(held), free: func() { t.Memory.release(reserved(held)) }}
+	if resp.ContentLength < 0 && len(resp.Trailer) == 0 {
+		resp.ContentLength, resp.TransferEncoding = int64(len(held)), nil
+		resp.Header.Set("Content-Length", strconv.Itoa(len(held)))
+	}
+}
+
+// heldBody is an answer's body in memory.
+type heldBody struct {
+	*bytes.Reader
+	free func()
+	once sync.Once
+}
+
+func (b *heldBody) Close() error {
+	b.once.Do(b.free)
+	return nil
+}

@@ -1,0 +1,185 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// attempt is what became of one try.
+type attempt struct {
+	resp *http.Response // nil if there is no answer
+	err  error          // nil if there is one
+
+	class      Class
+	reason     Reason        // empty if the answer can be used as it is
+	on         Condition     // the named retry condition, if any
+	result     AttemptResult // as it is counted
+	proxyError string        // RFC 9209, if there is no answer
+	client     *ClientError  // not nil if the client was the cause
+	status     int           // of the answer, also of one that broke
+	hint       time.Duration // that the answer asks to wait; 0 is none
+	unsent     bool          // nothing of the request was written
+	dead       bool          // a reused connection turned out dead
+	repeats    int           // that the transport made by itself
+	streamed   bool          // the answer's end has not been seen
+	took       time.Duration
+}
+
+// try makes one attempt, which ends after timeout. A kept connection that
+// turns out dead before any byte of an answer says nothing about the upstream:
+// it is replaced once by a fresh one, as a part of the same attempt, if the
+// request may be sent again or nothing of it was written.
+func (t *Transport) try(call *Call, req *http.Request, timeout time.Duration) attempt {
+	end := time.Now().Add(timeout)
+	call.patience = min(timeout, t.Policy.Timeout.Request/2)
+	a := t.send(call, req, t.Upstream, end)
+	if a.dead && call.ctx.Err() == nil && call.Body.sendable() && (a.unsent || t.repeatable(req)) {
+		t.count(call, a)
+		a = t.send(call, req, t.Fresh, end)
+	}
+	t.count(call, a)
+	return a
+}
+
+// count adds an attempt to what the call and the observer know.
+func (t *Transport) count(call *Call, a attempt) {
+	call.Attempts += 1 + a.repeats
+	call.Upstream += a.took
+	for range a.repeats {
+		t.Observer.Attempt(ResultReset, 0)
+	}
+	t.Observer.Attempt(a.result, a.took)
+}
+
+// send makes one request to the upstream and reads its answer as far as it must
+// be known. It returns by end, as far as rt ends with its context.
+func (t *Transport) send(call *Call, req *http.Request, rt http.RoundTripper, end time.Time) attempt {
+	start := time.Now()
+	ctx, cancel := context.WithCancelCause(call.ctx)
+	stop := attemptClock(call, end, cancel)
+	w := &wire{repeatable: t.repeatable(req)}
+	out := req.WithContext(w.trace(ctx, cancel))
+	call.Body.attach(out)
+
+	resp, err := rt.RoundTrip(out)
+	var streamed bool
+	status := 0
+	if err == nil {
+		status = resp.StatusCode
+		streamed, err = t.receive(req, resp, stop, cancel)
+	}
+	var a attempt
+	if err == nil {
+		a = t.classify(call, resp)
+		a.streamed = streamed
+	} else {
+		a = t.failed(call, w, context.Cause(ctx), err, start)
+	}
+	if !streamed {
+		stop()
+		cancel(errEnded)
+	}
+	a.status, a.repeats, a.unsent, a.took = status, w.repeats, !w.written(), time.Since(start)
+	return a
+}
+
+// attemptClock ends an attempt at end. It returns a function that stops the
+// clock and reports whether the attempt was still in time. There is no timer
+// where the call's deadline comes first.
+func attemptClock(call *Call, end time.Time, cancel context.CancelCauseFunc) (stop func() bool) {
+	if !end.Before(call.deadline) {
+		return func() bool { return true }
+	}
+	return time.AfterFunc(time.Until(end), func() {
+		cancel(errAttempt)
+		call.interrupt()
+	}).Stop
+}
+
+// failed says what an attempt without an answer means. The client comes first:
+// when it fails, everything else fails with it.
+func (t *Transport) failed(call *Call, w *wire, cause, err error, start time.Time) attempt {
+	a := attempt{err: err, dead: w.deadOnReuse(), proxyError: connectionTimeout}
+	client := call.Body.Err()
+	switch {
+	case client != nil:
+		a.client, a.result, a.dead = client, ResultCanceled, false
+		return a
+	case cause == nil || errors.Is(cause, errReplaced):
+		a.result, a.on, a.proxyError = diagnose(err, w)
+		a.class, a.reason = Failure, ReasonUnreachable
+		if w.h2 && !isStream(err) && !w.firstLoss() {
+			a.class = Neutral
+		}
+		return a
+	}
+
+	// A clock or the client ended the attempt. That is the upstream's failure
+	// only if it had the whole request for long enough: no client can blame an
+	// upstream by leaving early, by asking for a short timeout, or by sending
+	// slowly.
+	a.dead = false
+	if since := call.Body.sentSince(start); !since.IsZero() {
+		call.alone += time.Since(since)
+	}
+	if call.failed || call.alone >= call.patience {
+		a.class = Failure
+	}
+	switch {
+	case errors.Is(cause, errDeadline):
+		a.result, a.reason = ResultTimeout, ReasonTimeout
+	case !errors.Is(cause, errAttempt):
+		a.result, a.client = ResultCanceled, &ClientError{Status: StatusClientClosedRequest, Err: fmt.Errorf("client left: %w", cause)}
+	case !w.connected():
+		a.result, a.on, a.reason = ResultDial, OnConnect, ReasonUnreachable
+	default:
+		a.result, a.on, a.reason = ResultTimeout, OnTimeout, ReasonTimeout
+	}
+	a.err = cause
+	return a
+}
+
+// describe says what went wrong, for people; it is empty if nothing did.
+func (a attempt) describe() string {
+	switch {
+	case a.err != nil:
+		return a.err.Error()
+	case a.class == Failure || a.class == Throttled:
+		return fmt.Sprintf("status %d", a.status)
+	}
+	return ""
+}
+
+// classify says what an answer means.
+func (t *Transport) classify(call *Call, resp *http.Response) attempt {
+	a := attempt{resp: resp, class: Success, result: statusResult(resp.StatusCode)}
+	hint, hinted := ParseHints(resp.Header, t.hints(), time.Now())
+	a.hint = hint
+	status := resp.StatusCode
+	switch {
+	case t.throttles(status, hinted):
+		a.class, a.reason, a.result = Throttled, ReasonThrottled, ResultThrottled
+	case status == http.StatusUnauthorized && call.Injected:
+		a.class, a.reason = Failure, ReasonUnauthorized
+	case containsStatus(t.Policy.FailureOn(), status):
+		a.class, a.reason = Failure, ReasonError
+	}
+	return a
+}
+
+// throttles reports whether an answer means "slow down". A 503 does so only if
+// it says for how long: without that it is an upstream that is down.
+func (t *Transport) throttles(status int, hinted bool) bool {
+	switch status {
+	case http.StatusTooManyRequests:
+		return true
+	case http.StatusServiceUnavailable:
+		return hinted && containsStatus(t.Policy.Throttling().Statuses, status)
+	}
+	return containsStatus(t.Policy.Throttling().Statuses, status)
+}
+
+func (t *Transport) hints() []Hint { return t.Policy.Throttling().Hints }

@@ -1,0 +1,148 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Causes of a context's end, told apart by context.Cause.
+var (
+	errDeadline   = errors.New("the request's deadline passed")
+	errAttempt    = errors.New("the attempt's timeout passed")
+	errStreamIdle = errors.New("the stream was silent for too long")
+	errReplaced   = errors.New("the reused connection was dead")
+	errEnded      = errors.New("the call has ended")
+)
+
+// Call is one client request on its way through a [Transport]: its deadline,
+// its body and, once the Transport has returned, what became of it. It belongs
+// to one goroutine.
+type Call struct {
+	// Body is the request's body, or nil.
+	Body *Body
+	// Interrupt, if not nil, makes a Read of Body's source return soon. A
+	// transport waits for such a Read even after its context has ended
+	// (https://go.dev/issue/78555).
+	Interrupt func()
+
+	// Injected says that the request carries credentials that Fender gave it
+	// and none of the client's, so that a 401 is not the client's doing.
+	Injected bool
+
+	Result
+
+	deadline time.Time
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	clock    *time.Timer
+	mu       sync.Mutex // of ended
+	ended    bool
+	alone    time.Duration // that the upstream alone had the request, so far
+	patience time.Duration // it must have had it before it is blamed for a call cut off
+	failed   bool          // an attempt before this one was a failure
+}
+
+// Result is what a [Transport] has to say about a call beside its answer.
+type Result struct {
+	// Reason is why there is no usable answer of the upstream; empty if there
+	// is one, or if the client is the cause (see ClientErr).
+	Reason Reason
+	// Class is what the breaker was told.
+	Class Class
+	// ClientErr is not nil if the call failed through its client.
+	ClientErr *ClientError
+	// Err is the last attempt's error.
+	Err error
+	// ProxyError is the error type of RFC 9209 for an upstream that could not
+	// be reached.
+	ProxyError string
+	// UpstreamStatus is the last status that the upstream sent, or 0.
+	UpstreamStatus int
+	// Attempts is how often the call went upstream.
+	Attempts int
+	// Circuit is the breaker's state after the call was recorded; empty if
+	// there is no breaker.
+	Circuit State
+	// RetryAt is when asking again makes sense; the zero time if not known.
+	RetryAt time.Time
+	// Streamed says that the answer was passed on before its end was seen.
+	Streamed bool
+	// Upstream is the time spent in attempts, Wait the time between them.
+	Upstream, Wait time.Duration
+	// Hint is the wait that the last throttled answer asked for.
+	Hint time.Duration
+}
+
+// NewCall begins a call that may take timeout from start on. The caller must
+// call End.
+func NewCall(ctx context.Context, start time.Time, timeout time.Duration, body *Body) *Call {
+	c := &Call{Body: body, deadline: start.Add(timeout)}
+	ctx, c.cancel = context.WithCancelCause(ctx)
+	c.ctx = context.WithValue(ctx, callKey{}, c)
+	c.clock = time.AfterFunc(time.Until(c.deadline), func() { c.cancel(errDeadline) })
+	return c
+}
+
+type callKey struct{}
+
+// callOf returns the call of a context, or nil.
+func callOf(ctx context.Context) *Call {
+	c, _ := ctx.Value(callKey{}).(*Call)
+	return c
+}
+
+// Context returns the call's context. It ends with the client's request, at the
+// deadline, or at End; once an answer streams, the deadline is off.
+func (c *Call) Context() context.Context { return c.ctx }
+
+// Deadline returns the moment by which the client has its answer.
+func (c *Call) Deadline() time.Time { return c.deadline }
+
+// Expired reports whether the deadline ended the call.
+func (c *Call) Expired() bool { return errors.Is(context.Cause(c.ctx), errDeadline) }
+
+// End frees what the call holds and ends what still goes on for it.
+func (c *Call) End() {
+	c.mu.Lock()
+	c.ended = true
+	c.mu.Unlock()
+	c.clock.Stop()
+	c.cancel(errEnded)
+	c.Body.close()
+}
+
+// remaining is the time left before the deadline.
+func (c *Call) remaining() time.Duration { return time.Until(c.deadline) }
+
+// stream turns the deadline off, because an answer streams from here on. It
+// reports whether the deadline had not passed yet.
+func (c *Call) stream() bool { return c.clock.Stop() }
+
+// interrupt makes the reading of a body return that no one waits for any more.
+// It does nothing once the call has ended: by then the connection may carry the
+// client's next request.
+func (c *Call) interrupt() {
+	if c.Interrupt == nil || !c.Body.unread() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.Interrupt()
+	}
+}
+
+// sleep waits for d. It returns early, with the context's cause, if the call
+// ends.
+func (c *Call) sleep(d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
+	}
+}

@@ -1,0 +1,148 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/fender-proxy/fender/policy"
+)
+
+const (
+	// answerGrace is the time a client has to take an answer of our own, which
+	// may be given at the very deadline.
+	answerGrace = 250 * time.Millisecond
+	// refusalTime is the time a client has to take a refusal.
+	refusalTime = 5 * time.Second
+)
+
+// Outcome says whose answer a client got, and how it came about.
+type Outcome string
+
+// The outcomes.
+const (
+	// OutcomeUpstream is the upstream's answer to the first attempt.
+	OutcomeUpstream Outcome = "upstream"
+	// OutcomeRetried is the upstream's answer after more than one attempt.
+	OutcomeRetried Outcome = "retried"
+	// OutcomeFallback is the configured answer in the upstream's stead.
+	OutcomeFallback Outcome = "fallback"
+	// OutcomeStale is the last good answer.
+	OutcomeStale Outcome = "stale"
+	// OutcomeRefused is an answer of ours, without asking the upstream.
+	OutcomeRefused Outcome = "refused"
+	// OutcomeFailed is an answer of ours, after asking the upstream.
+	OutcomeFailed Outcome = "failed"
+	// OutcomeCanceled is a client that left.
+	OutcomeCanceled Outcome = "canceled"
+	// OutcomeInvalid is a request that was wrong.
+	OutcomeInvalid Outcome = "invalid"
+)
+
+// exchange is one request and its answer. It is the ResponseWriter that the
+// answer goes through. It belongs to one goroutine.
+type exchange struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	proxy   *Proxy
+	request *http.Request
+	start   time.Time
+
+	requestID string
+	route     *route // nil if no route takes the request
+	found     found
+	call      *policy.Call
+	reason    policy.Reason // given to the client
+
+	status   int // of the final answer; 0 until there is one
+	outcome  Outcome
+	aborted  bool // the client saw its connection break
+	streamed bool
+}
+
+func (p *Proxy) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{
+		ResponseWriter: w,
+		control:        http.NewResponseController(w),
+		proxy:          p,
+		request:        r,
+		start:          time.Now(),
+		requestID:      requestID(r.Header),
+	}
+	x.writeBy(x.start.Add(refusalTime))
+	return x
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange {
+	return ctx.Value(exchangeKey{}).(*exchange)
+}
+
+// serve sends the request on its route.
+func (x *exchange) serve(rt *route, r *http.Request, f found) {
+	x.route, x.found = rt, f
+	rt.metrics.inFlight.Inc()
+	defer rt.metrics.inFlight.Dec()
+
+	timeout := clientTimeout(r.Header, rt.config.Timeout.Request)
+	body := policy.NewBody(r.Body, r.ContentLength, rt.config.MaxRequestBody)
+	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
+	x.call = policy.NewCall(ctx, x.start, timeout, body)
+	defer x.call.End()
+	x.call.Injected = rt.injects(r.Header)
+	x.writeBy(x.call.Deadline())
+	if body != nil {
+		_ = x.control.SetReadDeadline(x.call.Deadline())
+		x.call.Interrupt = func() { _ = x.control.SetReadDeadline(time.Unix(1, 0)) }
+	}
+
+	r = r.WithContext(x.call.Context())
+	r.Body, r.ContentLength = http.NoBody, 0 // the call has it
+	rt.proxy.ServeHTTP(x, r)
+}
+
+// writeBy bounds the time that the client may take to read the answer. A writer
+// without a connection, as in tests, has no such bound.
+func (x *exchange) writeBy(t time.Time) { _ = x.control.SetWriteDeadline(t) }
+
+// Unwrap returns the underlying writer, for [http.ResponseController].
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// WriteHeader begins the answer. Informational answers end here.
+func (x *exchange) WriteHeader(status int) {
+	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+		return
+	}
+	x.status = status
+	x.ResponseWriter.WriteHeader(status)
+}
+
+// Write passes on a part of the answer. A client that reads a stream may take
+// as long as a stream may be silent for each part.
+func (x *exchange) Write(b []byte) (int, error) {
+	if x.streamed {
+		x.writeBy(time.Now().Add(x.route.config.Timeout.StreamIdle))
+	}
+	return x.ResponseWriter.Write(b)
+}
+
+// end counts and logs the exchange.
+func (x *exchange) end() {
+	took := time.Since(x.start)
+	if x.status == 0 {
+		x.status = policy.StatusClientClosedRequest
+	}
+	if x.outcome == "" {
+		x.outcome = OutcomeCanceled
+	}
+	x.proxy.metrics.request(x, took)
+	x.proxy.log.request(x, took)
+}
+
+func (x *exchange) routeName() string {
+	if x.route == nil {
+		return ""
+	}
+	return x.route.config.Name
+}

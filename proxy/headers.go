@@ -1,0 +1,110 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// cleanRequest removes from a request's headers what a client must not tell an
+// upstream, and brings back what its Connection header must not strip: in is
+// the header as it came, with hop-by-hop headers and what Connection lists.
+func cleanRequest(out, in http.Header, idempotencyKey string) {
+	for name := range out {
+		if dropped(name) {
+			delete(out, name)
+		}
+	}
+	if _, ok := in["Connection"]; !ok {
+		return
+	}
+	for name, values := range in {
+		if _, ok := out[name]; !ok && !dropped(name) && (protected(name) || strings.EqualFold(name, idempotencyKey)) {
+			out[name] = values
+		}
+	}
+}
+
+// dropped reports whether a client's header ends here. Underscores are an old
+// way around such lists, because many servers read X_Real_Ip as X-Real-Ip.
+func dropped(name string) bool {
+	switch name {
+	case "Forwarded", "X-Real-Ip", "X-Original-Url", "X-Rewrite-Url", "Expect", "Trailer":
+		return true
+	}
+	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "Fender-") || strings.Contains(name, "_")
+}
+
+// protected reports whether a header reaches the upstream although a client's
+// Connection lists it (RFC 9110, 7.6.1, lets a sender list any).
+func protected(name string) bool {
+	switch name {
+	case "Host", "Authorization", "Cookie", "X-Request-Id", "Traceparent", "Tracestate", "Inin-Correlation-Id":
+		return true
+	}
+	return strings.HasPrefix(name, "Content-") || strings.HasPrefix(name, "Accept")
+}
+
+// cleanAnswer removes from an upstream's answer what only Fender may say, and
+// the offer of a protocol that a client cannot use through us.
+func cleanAnswer(h http.Header) {
+	for name := range h {
+		if strings.HasPrefix(name, "Fender-") {
+			delete(h, name)
+		}
+	}
+	delete(h, "Alt-Svc")
+}
+
+// describe adds to an answer what became of its call.
+func (x *exchange) describe(h http.Header) {
+	h.Set("X-Request-Id", x.requestID)
+	if x.call == nil {
+		return
+	}
+	if x.call.Circuit != "" {
+		h.Set("Fender-Circuit", string(x.call.Circuit))
+	}
+	h.Set("Fender-Attempts", strconv.Itoa(x.call.Attempts))
+	h.Set("Fender-Outcome", string(x.outcome))
+}
+
+// requestID returns the client's X-Request-Id if it is harmless, else a new one.
+func requestID(h http.Header) string {
+	id := h.Get("X-Request-Id")
+	if id == "" || len(id) > 128 || strings.ContainsFunc(id, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-')
+	}) {
+		return randomID(16)
+	}
+	return id
+}
+
+// clientTimeout returns the request's timeout: the policy's, or a shorter one
+// that the client asks for in Fender-Timeout-Ms.
+func clientTimeout(h http.Header, policy time.Duration) time.Duration {
+	ms, err := strconv.ParseUint(h.Get("Fender-Timeout-Ms"), 10, 32)
+	if err != nil || ms == 0 {
+		return policy
+	}
+	return min(policy, time.Duration(ms)*time.Millisecond)
+}
+
+// addVia adds this proxy to the way the request has come (RFC 9110, 7.6.3).
+func addVia(out http.Header, in *http.Request, pseudonym string) {
+	hop := fmt.Sprintf("%d.%d %s", in.ProtoMajor, in.ProtoMinor, pseudonym)
+	out.Set("Via", strings.Join(append(out["Via"], hop), ", "))
+}
+
+// isCredential reports whether a header is one that upstreams know callers by.
+func isCredential(name string) bool {
+	name = strings.ToLower(name)
+	for _, part := range []string{"auth", "key", "token", "secret", "cookie", "password"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}
