@@ -59,7 +59,18 @@ func checkHead(req *http.Request, resp *http.Response) error {
 	case resp.StatusCode == http.StatusSwitchingProtocols && !strings.EqualFold(req.Header.Get("Upgrade"), resp.Header.Get("Upgrade")):
 		return fmt.Errorf("upstream switched to the protocol %q, %q was asked for", resp.Header.Get("Upgrade"), req.Header.Get("Upgrade"))
 	}
+	for name := range resp.Header {
+		if strings.ContainsFunc(name, notToken) {
+			return fmt.Errorf("upstream answered with the malformed header name %q", name)
+		}
+	}
 	return nil
+}
+
+// notToken reports whether c cannot be a part of a header's name (RFC 9110,
+// 5.6.2).
+func notToken(c rune) bool {
+	return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
 }
 
 // bodyless reports whether an answer has no body whatever its headers say.

@@ -52,6 +52,9 @@ func (t *Transport) count(call *Call, a attempt) {
 		t.Observer.Attempt(ResultReset, 0)
 	}
 	t.Observer.Attempt(a.result, a.took)
+	if a.class == Throttled && a.hint > 0 {
+		t.Observer.Hint(a.hint)
+	}
 }
 
 // send makes one request to the upstream and reads its answer as far as it must

@@ -90,22 +90,25 @@ func (b *Body) hold(size Size, memory *Memory) *ClientError {
 		return nil
 	}
 	b.memory, b.reserved = memory, want
-	b.held = make([]byte, 0, min(want+1, 4<<10))
+	first := min(want, firstHold)
 	if b.length > 0 {
-		b.held = make([]byte, 0, want+1)
+		first = want
 	}
+	b.held = make([]byte, 0, first+1) // one byte more, to meet the end
 	for int64(len(b.held)) <= want {
 		if len(b.held) == cap(b.held) {
-			b.held = append(b.held, 0)[:len(b.held)]
+			b.held = append(make([]byte, 0, min(2*int64(cap(b.held)), want+1)), b.held...)
 		}
 		n, err := b.Read(b.held[len(b.held):cap(b.held)])
 		b.held = b.held[:len(b.held)+n]
-		if err == io.EOF {
+		switch {
+		case errors.Is(err, io.EOF) && int64(len(b.held)) <= want:
 			b.whole = true
 			b.keep(int64(len(b.held)))
 			return nil
-		}
-		if err != nil {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
 			return b.Err()
 		}
 	}

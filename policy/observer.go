@@ -7,6 +7,8 @@ import "time"
 type Observer interface {
 	// Attempt is one try that went upstream, and the time it took.
 	Attempt(result AttemptResult, took time.Duration)
+	// Hint is a wait that a throttled answer asks for.
+	Hint(wait time.Duration)
 	// Retry is a repeat that is about to be made, for the configured condition.
 	Retry(on Condition)
 	// RetrySkipped is a result that was worth a repeat that was not made.

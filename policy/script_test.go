@@ -167,12 +167,19 @@ type tally struct {
 	attempts map[AttemptResult]int
 	retries  map[string]int
 	skipped  map[Skip]int
+	hints    []time.Duration
 }
 
 func (c *tally) Attempt(r AttemptResult, _ time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.attempts[r]++
+}
+
+func (c *tally) Hint(wait time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hints = append(c.hints, wait)
 }
 
 func (c *tally) Retry(on Condition) {

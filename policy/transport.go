@@ -59,7 +59,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer permit.Done(Outcome{})
 
 	t.setIdempotencyKey(req)
-	a := t.attempts(call, req, &permit)
+	a := t.attempts(call, req, &permit) //nolint:contextcheck // attempts end with the call, whose context req has
 	if a.streamed && !call.stream() {
 		_ = a.resp.Body.Close()
 		a = attempt{err: errDeadline, reason: ReasonTimeout, class: Failure, status: a.status}
@@ -104,8 +104,7 @@ func (t *Transport) admit(call *Call) (permit Permit, err error) {
 func (t *Transport) refuse(call *Call, err error) error {
 	call.Reason, call.Err = ReasonOpen, err
 	call.Circuit = t.Breaker.State()
-	var open *OpenError
-	if errors.As(err, &open) {
+	if open, ok := errors.AsType[*OpenError](err); ok {
 		call.RetryAt = open.Until
 	}
 	return &NoAnswerError{Reason: ReasonOpen, Err: err}

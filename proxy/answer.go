@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,10 +22,7 @@ func (x *exchange) answer() {
 	}
 	x.reason = call.Reason
 	x.writeBy(time.Now().Add(max(answerGrace, time.Until(call.Deadline()))))
-	x.outcome = OutcomeFailed
-	if call.Attempts == 0 {
-		x.outcome = OutcomeRefused
-	}
+	x.outcome = ours(call)
 	retryAfter := x.retryAfter()
 	h := x.Header()
 	h.Set("Fender-Reason", string(call.Reason))
@@ -37,16 +35,22 @@ func (x *exchange) answer() {
 		if err == nil {
 			x.outcome = OutcomeFallback
 			x.route.metrics.fallback(call.Reason)
-			for name, values := range f.header {
-				h[name] = values
-			}
+			maps.Copy(h, f.header)
 			x.write(f.config.Status, body)
 			return
 		}
 		x.proxy.logger.Error("fallback", "route", x.routeName(), "request_id", x.requestID, "error", err)
 	}
-	status, detail := describeReason(call)
+	status, detail := describeReason(call.Reason)
 	x.problem(status, detail)
+}
+
+// ours is the outcome of an answer that is not the upstream's.
+func ours(call *policy.Call) Outcome {
+	if call.Attempts == 0 {
+		return OutcomeRefused
+	}
+	return OutcomeFailed
 }
 
 // retryAfter is the number of seconds after which asking again makes sense, 0
@@ -62,11 +66,10 @@ func (x *exchange) retryAfter() int {
 // blameClient answers a request that failed through its client.
 func (x *exchange) blameClient(err *policy.ClientError) {
 	if err.Status == policy.StatusClientClosedRequest {
-		x.outcome = OutcomeCanceled
 		x.aborted = true
 		panic(http.ErrAbortHandler)
 	}
-	x.outcome = OutcomeInvalid
+	x.outcome, x.invalid = ours(x.call), true
 	x.writeBy(time.Now().Add(refusalTime))
 	x.Header().Set("Connection", "close") // the rest of the body has no use
 	detail := map[int]string{
@@ -79,7 +82,7 @@ func (x *exchange) blameClient(err *policy.ClientError) {
 
 // refuse answers a request that no route takes.
 func (x *exchange) refuse(r *refusal) {
-	x.outcome = OutcomeInvalid
+	x.invalid = true
 	if r.allow != nil {
 		x.Header().Set("Allow", strings.Join(r.allow, ", "))
 	}
@@ -88,8 +91,8 @@ func (x *exchange) refuse(r *refusal) {
 
 // describeReason returns status and text of a problem. The text holds nothing
 // that only an operator should see.
-func describeReason(call *policy.Call) (status int, detail string) {
-	switch call.Reason {
+func describeReason(reason policy.Reason) (status int, detail string) {
+	switch reason {
 	case policy.ReasonOpen:
 		return http.StatusServiceUnavailable, "the upstream has been failing and is left alone for now"
 	case policy.ReasonThrottled:
@@ -100,6 +103,7 @@ func describeReason(call *policy.Call) (status int, detail string) {
 		return http.StatusGatewayTimeout, "the upstream did not answer in time"
 	case policy.ReasonUnauthorized:
 		return http.StatusBadGateway, "no credentials for the upstream could be had"
+	case policy.ReasonUnreachable, policy.ReasonError:
 	}
 	return http.StatusBadGateway, "the upstream gave no whole answer"
 }
@@ -117,6 +121,7 @@ func proxyStatus(call *policy.Call) string {
 		kind = "http_response_timeout"
 	case policy.ReasonUnreachable:
 		kind = call.ProxyError
+	case policy.ReasonOpen, policy.ReasonThrottled, policy.ReasonUnauthorized, policy.ReasonError:
 	}
 	return "fender; error=" + kind
 }

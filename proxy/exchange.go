@@ -54,9 +54,10 @@ type exchange struct {
 	call      *policy.Call
 	reason    policy.Reason // given to the client
 
-	status   int // of the final answer; 0 until there is one
-	outcome  Outcome
-	aborted  bool // the client saw its connection break
+	status   int     // of the final answer; 0 until there is one
+	outcome  Outcome // as the client is told
+	invalid  bool    // the client is the cause
+	aborted  bool    // the client saw its connection break
 	streamed bool
 }
 
@@ -97,7 +98,7 @@ func (x *exchange) serve(rt *route, r *http.Request, f found) {
 		x.call.Interrupt = func() { _ = x.control.SetReadDeadline(time.Unix(1, 0)) }
 	}
 
-	r = r.WithContext(x.call.Context())
+	r = r.WithContext(x.call.Context())      //nolint:contextcheck // it was made from r's
 	r.Body, r.ContentLength = http.NoBody, 0 // the call has it
 	rt.proxy.ServeHTTP(x, r)
 }
@@ -133,7 +134,10 @@ func (x *exchange) end() {
 	if x.status == 0 {
 		x.status = policy.StatusClientClosedRequest
 	}
-	if x.outcome == "" {
+	switch {
+	case x.invalid:
+		x.outcome = OutcomeInvalid
+	case x.outcome == "":
 		x.outcome = OutcomeCanceled
 	}
 	x.proxy.metrics.request(x, took)

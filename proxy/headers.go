@@ -74,13 +74,14 @@ func (x *exchange) describe(h http.Header) {
 // requestID returns the client's X-Request-Id if it is harmless, else a new one.
 func requestID(h http.Header) string {
 	id := h.Get("X-Request-Id")
-	if id == "" || len(id) > 128 || strings.ContainsFunc(id, func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-')
-	}) {
+	if id == "" || len(id) > 128 || strings.Trim(id, idBytes) != "" {
 		return randomID(16)
 	}
 	return id
 }
+
+// idBytes are what a client's X-Request-Id may consist of. It gets into logs.
+const idBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
 // clientTimeout returns the request's timeout: the policy's, or a shorter one
 // that the client asks for in Fender-Timeout-Ms.

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -36,7 +35,7 @@ func (l *requestLog) wants(x *exchange) bool {
 
 // request writes an exchange's line.
 func (l *requestLog) request(x *exchange, took time.Duration) {
-	ctx := context.Background()
+	ctx := x.request.Context()
 	if !l.wants(x) || !l.logger.Enabled(ctx, slog.LevelInfo) {
 		return
 	}

@@ -20,6 +20,7 @@ type Metrics struct {
 	attemptTime *prometheus.HistogramVec
 	retries     *prometheus.CounterVec
 	skipped     *prometheus.CounterVec
+	hints       *prometheus.HistogramVec
 	fallbacks   *prometheus.CounterVec
 	state       *prometheus.GaugeVec
 	transitions *prometheus.CounterVec
@@ -27,6 +28,12 @@ type Metrics struct {
 	configInfo  *prometheus.GaugeVec
 	buildInfo   *prometheus.GaugeVec
 }
+
+// Buckets in seconds: a call ends with its timeout, a hint may be hours.
+var (
+	callBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2, 3, 5, 10, 30}
+	hintBuckets = []float64{.5, 1, 2, 5, 10, 30, 60, 300, 3600}
+)
 
 // NewMetrics registers the families. It panics if reg has them already.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
@@ -40,10 +47,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		reg.MustRegister(g)
 		return g
 	}
-	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: name, Help: help,
-			Buckets:                         []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2, 3, 5, 10, 30},
+			Buckets:                         buckets,
 			NativeHistogramBucketFactor:     1.1,
 			NativeHistogramMaxBucketNumber:  160,
 			NativeHistogramMinResetDuration: time.Hour,
@@ -53,12 +60,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	return &Metrics{
 		requests:    counter("fender_requests_total", "Requests answered, by what the client got. No route: route is empty.", "route", "method", "code", "outcome"),
-		duration:    histogram("fender_request_duration_seconds", "Time from a request's head to the end of its answer.", "route", "outcome"),
+		duration:    histogram("fender_request_duration_seconds", "Time from a request's head to the end of its answer.", callBuckets, "route", "outcome"),
 		inFlight:    gauge("fender_requests_in_flight", "Requests that are being handled.", "route"),
 		attempts:    counter("fender_upstream_attempts_total", "Tries that went upstream, by result.", "route", "result"),
-		attemptTime: histogram("fender_upstream_attempt_duration_seconds", "Time of a try until its answer was whole, or streamed.", "route"),
+		attemptTime: histogram("fender_upstream_attempt_duration_seconds", "Time of a try until its answer was whole, or streamed.", callBuckets, "route"),
 		retries:     counter("fender_retries_total", "Repeats, by the condition that asked for them.", "route", "reason"),
 		skipped:     counter("fender_retries_skipped_total", "Results worth a repeat that was not made, by why not.", "route", "reason"),
+		hints:       histogram("fender_throttle_hint_seconds", "Waits that throttled answers asked for.", hintBuckets, "route"),
 		fallbacks:   counter("fender_fallbacks_total", "Answers in the upstream's stead, by reason and source.", "route", "reason", "source"),
 		state:       gauge("fender_breaker_state", "1 for the state the circuit breaker is in, 0 for the others.", "route", "state"),
 		transitions: counter("fender_breaker_transitions_total", "Changes of the circuit breaker's state.", "route", "from", "to"),
@@ -112,6 +120,7 @@ type routeMetrics struct {
 	duration    map[Outcome]prometheus.Observer
 	attempts    map[policy.AttemptResult]prometheus.Counter
 	attemptTime prometheus.Observer
+	hints       prometheus.Observer
 	retries     map[policy.Condition]prometheus.Counter
 	skipped     map[policy.Skip]prometheus.Counter
 	fallbacks   map[policy.Reason]prometheus.Counter
@@ -125,6 +134,7 @@ func (m *Metrics) route(c *config.Route) *routeMetrics {
 	r := &routeMetrics{
 		inFlight:    m.inFlight.WithLabelValues(name),
 		attemptTime: m.attemptTime.WithLabelValues(name),
+		hints:       m.hints.WithLabelValues(name),
 		duration:    map[Outcome]prometheus.Observer{},
 		attempts:    map[policy.AttemptResult]prometheus.Counter{},
 		retries:     map[policy.Condition]prometheus.Counter{},
@@ -177,6 +187,9 @@ func (r *routeMetrics) Attempt(result policy.AttemptResult, took time.Duration) 
 	r.attempts[result].Inc()
 	r.attemptTime.Observe(took.Seconds())
 }
+
+// Hint implements [policy.Observer].
+func (r *routeMetrics) Hint(wait time.Duration) { r.hints.Observe(wait.Seconds()) }
 
 // Retry implements [policy.Observer].
 func (r *routeMetrics) Retry(on policy.Condition) { r.retries[on].Inc() }

@@ -95,7 +95,7 @@ func (p *Proxy) Close() {
 // ServeHTTP answers one request of a client.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := p.begin(w, r)
-	defer x.end()
+	defer x.end() //nolint:contextcheck // it logs under the context of r
 	defer x.recover()
 	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
 		// An HTTP/1.0 client may frame its requests otherwise than we do.

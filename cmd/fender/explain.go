@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"github.com/fender-proxy/fender/proxy"
+	"github.com/fender-proxy/fender/proxy/config"
+)
+
+func newExplain() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "explain --config FILE METHOD URL",
+		Short:   "Show the route that a request takes, and its effective policy",
+		Example: "  fender explain --config config.yaml GET /v1/customers/42",
+		Args:    cobra.ExactArgs(2),
+	}
+	settings := newSettings(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		method := args[0]
+		target, err := parseTarget(args[1])
+		if err != nil {
+			return err
+		}
+		cfg, err := settings.load(config.Options{NoSecrets: true})
+		if err != nil {
+			return err
+		}
+		route, err := match(cfg, method, target)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", method, target.Redacted(), err)
+		}
+		return explain(cmd.OutOrStdout(), cfg, route)
+	}
+	return cmd
+}
+
+// parseTarget reads a request's target: a path, with or without a query, or a
+// URL whose host is the Host that the client sends.
+func parseTarget(raw string) (*url.URL, error) {
+	target, err := url.ParseRequestURI(raw)
+	if err != nil || target.Scheme == "" && !strings.HasPrefix(raw, "/") {
+		return nil, usageError{fmt.Sprintf("%q is no request target (write a path, or a URL with its host)", raw)}
+	}
+	return target, nil
+}
+
+// match returns the route that cfg has for a request. It opens nothing.
+func match(cfg *config.Config, method string, target *url.URL) (*config.Route, error) {
+	p, err := proxy.New(cfg, proxy.Options{
+		Logger:  slog.New(slog.DiscardHandler),
+		Metrics: proxy.NewMetrics(prometheus.NewRegistry()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	return p.Match(method, target)
+}
+
+// explain prints the route and, aligned, each of its settings with its origin.
+func explain(w io.Writer, cfg *config.Config, route *config.Route) error {
+	fmt.Fprintf(w, "route     %s\n", route.Name)
+	fmt.Fprintf(w, "upstream  %s %s\n\n", route.Upstream, cfg.Upstreams[route.Upstream].URL)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "PATH\tVALUE\tORIGIN")
+	for _, s := range route.Explain() {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", s.Path, s.Value, s.Origin)
+	}
+	return table.Flush()
+}
