@@ -68,24 +68,41 @@ func (p *Policy) Complete() {
 // FailureOn returns the statuses that are failures, also where the breaker is
 // off: a failure means the same everywhere.
 func (p *Policy) FailureOn() []StatusRange {
-	if p.Breaker != nil {
-		return p.Breaker.FailureOn
+	if p.Breaker == nil {
+		return builtin.breaker.FailureOn
 	}
-	var b BreakerPolicy
-	b.SetDefaults()
-	return b.FailureOn
+	return p.Breaker.FailureOn
 }
 
-// Throttling returns the throttle settings that classify answers, also where
+// Throttling returns the settings that classify throttled answers, also where
 // the gate is off.
-func (p *Policy) Throttling() ThrottlePolicy {
-	if p.Throttle != nil {
-		return *p.Throttle
+func (p *Policy) Throttling() *ThrottlePolicy {
+	if p.Throttle == nil {
+		return &builtin.throttle
 	}
-	var t ThrottlePolicy
-	t.SetDefaults()
-	return t
+	return p.Throttle
 }
+
+// retryMethods returns the methods that may be sent again, also where retries
+// are off: a dead connection is replaced for them.
+func (p *Policy) retryMethods() []string {
+	if p.Retry == nil {
+		return builtin.retry.Methods
+	}
+	return p.Retry.Methods
+}
+
+// builtin are the built-in values, for what holds even where a policy is off.
+var builtin = func() (b struct {
+	retry    RetryPolicy
+	breaker  BreakerPolicy
+	throttle ThrottlePolicy
+}) {
+	b.retry.SetDefaults()
+	b.breaker.SetDefaults()
+	b.throttle.SetDefaults()
+	return b
+}()
 
 // TimeoutPolicy bounds one call.
 type TimeoutPolicy struct {

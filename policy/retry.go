@@ -66,18 +66,8 @@ func (t *Transport) mayRepeat(req *http.Request, a attempt) bool {
 
 // repeatable reports whether the request's method may be sent again.
 func (t *Transport) repeatable(req *http.Request) bool {
-	r := t.Policy.Retry
-	if r == nil {
-		r = builtinRetry
-	}
-	return slices.Contains(r.Methods, req.Method)
+	return slices.Contains(t.Policy.retryMethods(), req.Method)
 }
-
-var builtinRetry = func() *RetryPolicy {
-	r := new(RetryPolicy)
-	r.SetDefaults()
-	return r
-}()
 
 // mayContinue reports whether the breaker still lets the call go on. A probe is
 // a single attempt.
