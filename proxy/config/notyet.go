@@ -1,0 +1,52 @@
+package config
+
+import (
+	"reflect"
+
+	"github.com/fender-proxy/fender/policy"
+)
+
+// notYet lists the fields that are read but have no effect in this version, each
+// with what tells a value that would need it from one that is off. A nil func
+// takes every value but the zero one.
+var notYet = map[string]func(v reflect.Value) bool{
+	"Admin.listen":     nil,
+	"Admin.token_file": nil,
+	"Admin.pprof":      nil,
+
+	"Upstream.auth":         func(v reflect.Value) bool { return !v.IsNil() && !v.Elem().IsZero() },
+	"Upstream.tls":          nil,
+	"Upstream.proxy":        nil,
+	"Upstream.concurrency":  nil,
+	"Upstream.rate_limit":   nil,
+	"Upstream.retry_budget": nil,
+
+	"Policy.mode":                 func(v reflect.Value) bool { return v.Interface() != policy.Enforce },
+	"Policy.classify":             func(v reflect.Value) bool { return v.Len() > 0 },
+	"Policy.concurrency":          func(v reflect.Value) bool { return !v.IsNil() && !v.Elem().IsZero() },
+	"RetryPolicy.idempotency_key": nil,
+	"BreakerPolicy.scope":         func(v reflect.Value) bool { return v.Interface() == policy.ScopeUpstream },
+	"BreakerPolicy.slow_calls":    nil,
+	"BreakerPolicy.override":      nil,
+	"ThrottlePolicy.default_wait": nil,
+	"ThrottlePolicy.max_wait":     nil,
+	"ThrottlePolicy.max_pending":  nil,
+	"ThrottlePolicy.max":          nil,
+	"ThrottlePolicy.scope":        func(v reflect.Value) bool { return v.Interface() == policy.ScopeUpstream },
+	"Fallback.stale":              func(v reflect.Value) bool { return v.Interface().(Stale).MaxAge > 0 },
+}
+
+// checkInForce warns of a field that a user set to something that this version
+// does not do.
+func (d *decoder) checkInForce(v reflect.Value, builtIn any, at place, f field) {
+	needs, listed := notYet[f.name()]
+	if !listed || reflect.DeepEqual(v.Interface(), builtIn) {
+		return
+	}
+	if needs == nil {
+		needs = func(v reflect.Value) bool { return !v.IsZero() }
+	}
+	if needs(v) {
+		d.warn(at, "not yet in force", "")
+	}
+}

@@ -1,0 +1,172 @@
+package config_test
+
+import (
+	"testing"
+
+	"github.com/fender-proxy/fender/proxy/config"
+)
+
+func TestWarnings(t *testing.T) {
+	tests := map[string]struct{ document, want string }{
+		"a retry on timeout that has no time": {
+			"@crm\nroutes: [{name: a, upstream: crm, timeout: {request: 2s, attempt: 2s}, retry: {}}]",
+			`config.yaml:2:67: routes[0] "a".timeout.attempt: an attempt may last as long as the request, so none is repeated on timeout (set timeout.attempt to less than timeout.request)`,
+		},
+		"a retry on timeout with the built-in attempt": {
+			"@crm\nroutes: [{name: a, upstream: crm, retry: {}}]",
+			`config.yaml:2:42: routes[0] "a".retry: an attempt may last as long as the request, so none is repeated on timeout (set timeout.attempt to less than timeout.request)`,
+		},
+		"a retry of the defaults is said once": {
+			"@crm\ndefaults: {retry: {}}\nroutes: [{name: a, upstream: crm, match: {path: /a}}, {name: b, upstream: crm, match: {path: /b}}]",
+			`config.yaml:2:19: defaults.retry: an attempt may last as long as the request, so none is repeated on timeout (set timeout.attempt to less than timeout.request)`,
+		},
+		"a retry that does not wait for timeouts": {
+			"@crm\nroutes: [{name: a, upstream: crm, retry: {conditions: [503]}}]", "",
+		},
+		"no retries at all": {
+			"@crm\nroutes: [{name: a, upstream: crm, retry: {max_retries: 0}}]", "",
+		},
+		"waits that end after the request": {
+			"@crm\nroutes: [{name: a, upstream: crm, timeout: {request: 2s, attempt: 1s}, retry: {max_hint: 2s, min_attempt: 3s}}]",
+			`config.yaml:2:90: routes[0] "a".retry.max_hint: no shorter than timeout.request, so such a hint is never waited for
+config.yaml:2:107: routes[0] "a".retry.min_attempt: no shorter than timeout.request, so nothing is repeated`,
+		},
+		"built-in waits that end after the request": {
+			"@crm\nroutes: [{name: a, upstream: crm, timeout: {request: 500ms, attempt: 100ms}, retry: {}}]", "",
+		},
+		"a gate's wait that ends after the request": {
+			"@crm\nroutes: [{name: a, upstream: crm, throttle: {max_wait: 3s}}]",
+			`config.yaml:2:46: routes[0] "a".throttle.max_wait: not yet in force
+config.yaml:2:56: routes[0] "a".throttle.max_wait: no shorter than timeout.request, which ends the wait`,
+		},
+		"a fallback that makes writes look done": {
+			"@crm\nroutes: [{name: a, upstream: crm, fallback: {body: x, methods: [GET, POST]}}]",
+			`config.yaml:2:70: routes[0] "a".fallback.methods[1]: a 2xx fallback makes a POST look done (give it a status of 500 or more)`,
+		},
+		"a fallback for writes that does not": {
+			"@crm\nroutes: [{name: a, upstream: crm, fallback: {body: x, status: 503, methods: [GET, POST]}}]", "",
+		},
+		"a body that is not the JSON it says": {
+			"@crm\nroutes: [{name: a, upstream: crm, match: {path: '/{id}'}, fallback: {headers: {content-type: application/problem+json}, body: '{\"id\":{{.Params.id}}}'}}]",
+			`config.yaml:2:127: routes[0] "a".fallback.body: is not valid JSON, as its Content-Type says`,
+		},
+		"a body that is JSON once it is rendered": {
+			"@crm\nroutes: [{name: a, upstream: crm, match: {path: '/{id}'}, fallback: {headers: {Content-Type: application/json; charset=utf-8}, body: '{\"id\":\"{{.Params.id}}\",\"after\":{{.RetryAfter}}}'}}]", "",
+		},
+		"an upstream that is not verified": {
+			"upstreams: {crm: {url: https://a.example, tls: {insecure_skip_verify: true}}}\n@route",
+			`config.yaml:1:43: upstreams.crm.tls: not yet in force
+config.yaml:1:71: upstreams.crm.tls.insecure_skip_verify: whoever answers is believed to be the upstream (set ca_file instead)`,
+		},
+		"an upstream that no route uses": {
+			"upstreams: {crm: {url: https://a.example}, old: {url: https://b.example}}\n@route",
+			`config.yaml:1:49: upstreams.old: no route uses this upstream`,
+		},
+		"a breaker that never opens": {
+			"@crm\nroutes: [{name: a, upstream: crm, breaker: {consecutive_failures: 0, failure_rate: null}}]",
+			`config.yaml:2:44: routes[0] "a".breaker: no rule is left that opens it`,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := parse(t, test.document+"\n")
+			if got := config.Problems(c.Warnings).Error(); got != test.want {
+				t.Errorf("got\n%s\nwant\n%s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestNotYetInForce(t *testing.T) {
+	tests := map[string]struct{ document, want string }{
+		"in a process": {
+			"admin: {listen: 127.0.0.1:1, token_file: testdata/secret, pprof: true}\n@crm\n@route",
+			`config.yaml:1:9: admin.listen: not yet in force
+config.yaml:1:30: admin.token_file: not yet in force
+config.yaml:1:59: admin.pprof: not yet in force`,
+		},
+		"in an upstream": {
+			`upstreams:
+  crm:
+    url: https://a.example
+    auth: {bearer: {token_file: testdata/secret}}
+    tls: {server_name: a}
+    proxy: http://proxy
+    concurrency: {max_requests: 1}
+    rate_limit: {requests: 1}
+    retry_budget: {ratio: 0.1}
+@route`,
+			`config.yaml:4:5: upstreams.crm.auth: not yet in force
+config.yaml:5:5: upstreams.crm.tls: not yet in force
+config.yaml:6:5: upstreams.crm.proxy: not yet in force
+config.yaml:7:5: upstreams.crm.concurrency: not yet in force
+config.yaml:8:5: upstreams.crm.rate_limit: not yet in force
+config.yaml:9:5: upstreams.crm.retry_budget: not yet in force`,
+		},
+		"in a policy, once at its own place": {
+			`upstreams: {crm: {url: https://a.example, policy: {mode: observe}}}
+defaults:
+  classify: [{status: 500, as: failure}]
+  timeout: {attempt: 1s}
+  retry: {idempotency_key: {header: X-Key}}
+  breaker:
+    scope: upstream
+    slow_calls: {}
+    override: {state: open, until: 2026-12-01T04:00:00Z}
+  throttle:
+    default_wait: 2s
+    max_wait: 2s
+    max_pending: 2
+    max: 2s
+    scope: upstream
+  fallback: {stale: {max_age: 1h}}
+routes:
+  - {name: a, upstream: crm, match: {path: /a}, concurrency: {}}
+  - {name: b, upstream: crm, match: {path: /b}}`,
+			`config.yaml:1:52: upstreams.crm.policy.mode: not yet in force
+config.yaml:3:3: defaults.classify: not yet in force
+config.yaml:5:11: defaults.retry.idempotency_key: not yet in force
+config.yaml:7:5: defaults.breaker.scope: not yet in force
+config.yaml:8:5: defaults.breaker.slow_calls: not yet in force
+config.yaml:9:5: defaults.breaker.override: not yet in force
+config.yaml:11:5: defaults.throttle.default_wait: not yet in force
+config.yaml:12:5: defaults.throttle.max_wait: not yet in force
+config.yaml:13:5: defaults.throttle.max_pending: not yet in force
+config.yaml:14:5: defaults.throttle.max: not yet in force
+config.yaml:15:5: defaults.throttle.scope: not yet in force
+config.yaml:16:14: defaults.fallback.stale: not yet in force
+config.yaml:18:49: routes[0] "a".concurrency: not yet in force`,
+		},
+		"nothing for what is off or built in": {
+			`admin: {listen: "", pprof: false}
+upstreams:
+  crm:
+    url: https://a.example
+    auth: null
+    tls: {}
+    proxy: ""
+    concurrency: {max_requests: 0}
+    rate_limit: null
+    retry_budget: null
+defaults:
+  mode: enforce
+  classify: []
+  timeout: {attempt: 1s}
+  retry: {idempotency_key: {}}
+  breaker: {scope: route, slow_calls: null}
+  throttle: {statuses: [429], hints: [{header: X-Reset}], default_wait: 0s, max_wait: 1s, max_pending: 0}
+  concurrency: {max_requests: 0}
+  fallback: {body: x, stale: {max_age: 0s}}
+@route`,
+			"",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := parse(t, test.document+"\n")
+			if got := config.Problems(c.Warnings).Error(); got != test.want {
+				t.Errorf("got\n%s\nwant\n%s", got, test.want)
+			}
+		})
+	}
+}
