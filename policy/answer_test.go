@@ -175,8 +175,16 @@ func TestStreams(t *testing.T) {
 			return answer(req, 200, -1, closer{strings.NewReader(""), func() { closed = true }}), nil
 		})
 		_, call, err := r.open(t, http.MethodGet)
-		if err == nil || call.Reason != ReasonTimeout || !closed {
-			t.Errorf("got %v, %q, closed %t", err, call.Reason, closed)
+		if err == nil || call.Reason != ReasonTimeout || call.Class != Failure || !closed {
+			t.Errorf("got %v, %q, class %v, closed %t", err, call.Reason, call.Class, closed)
+		}
+	})
+	bubble(t, "the upstream is not to blame if the deadline passes behind the head", func(t *testing.T) {
+		r := newRig(t, stream, answersWith(200, -1, every(time.Second, 1)))
+		r.Observer = lateObserver{r.tally}
+		_, call, err := r.open(t, http.MethodGet)
+		if err == nil || err.Error() != "timeout: the request's deadline passed" || !errors.Is(err, errDeadline) || call.Class != Neutral {
+			t.Errorf("got %v, class %v", err, call.Class)
 		}
 	})
 	bubble(t, "and one whose head comes after its attempt is one too", func(t *testing.T) {
@@ -192,6 +200,11 @@ func TestStreams(t *testing.T) {
 		}
 	})
 }
+
+// lateObserver lets the deadline pass when an attempt has ended.
+type lateObserver struct{ *tally }
+
+func (lateObserver) Attempt(AttemptResult, time.Duration) { pass(3 * time.Second) }
 
 type closer struct {
 	io.Reader

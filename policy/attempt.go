@@ -79,7 +79,11 @@ func (t *Transport) send(call *Call, req *http.Request, rt http.RoundTripper, en
 		a = t.classify(call, resp)
 		a.streamed = streamed
 	} else {
-		a = t.failed(call, w, context.Cause(ctx), err, start)
+		cause := context.Cause(ctx)
+		if cause == nil && errors.Is(err, errAttempt) {
+			cause = errAttempt // its clock has fired and is about to cancel
+		}
+		a = t.failed(call, w, cause, err, start)
 	}
 	if !streamed {
 		stop()
@@ -93,13 +97,15 @@ func (t *Transport) send(call *Call, req *http.Request, rt http.RoundTripper, en
 // clock and reports whether the attempt was still in time. There is no timer
 // where the call's deadline comes first.
 func attemptClock(call *Call, end time.Time, cancel context.CancelCauseFunc) (stop func() bool) {
+	inTime := func() bool { return call.ctx.Err() == nil }
 	if !end.Before(call.deadline) {
-		return func() bool { return true }
+		return inTime
 	}
-	return time.AfterFunc(time.Until(end), func() {
+	timer := time.AfterFunc(time.Until(end), func() {
 		cancel(errAttempt)
 		call.interrupt()
-	}).Stop
+	})
+	return func() bool { return timer.Stop() && inTime() }
 }
 
 // failed says what an attempt without an answer means. The client comes first:

@@ -100,9 +100,6 @@ func (c *Call) Context() context.Context { return c.ctx }
 // Deadline returns the moment by which the client has its answer.
 func (c *Call) Deadline() time.Time { return c.deadline }
 
-// Expired reports whether the deadline ended the call.
-func (c *Call) Expired() bool { return errors.Is(context.Cause(c.ctx), errDeadline) }
-
 // End frees what the call holds and ends what still goes on for it.
 func (c *Call) End() {
 	c.mu.Lock()

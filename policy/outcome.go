@@ -2,7 +2,8 @@ package policy
 
 import "slices"
 
-// Class is what a call's result means for the breaker (SPEC 4).
+// Class is what a call's result means for the breaker. Each call ends as
+// exactly one.
 type Class uint8
 
 // The classes.

@@ -61,8 +61,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.setIdempotencyKey(req)
 	a := t.attempts(call, req, &permit) //nolint:contextcheck // attempts end with the call, whose context req has
 	if a.streamed && !call.stream() {
+		// The upstream was in time, if only just: it is not to blame.
 		_ = a.resp.Body.Close()
-		a = attempt{err: errDeadline, reason: ReasonTimeout, class: Failure, status: a.status}
+		a = attempt{err: errDeadline, reason: ReasonTimeout, status: a.status}
 	}
 	t.record(call, a, &permit)
 	// The transport may still be reading what no one wants any more, and the
@@ -77,15 +78,12 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return a.resp, nil
 }
 
-// admit reads the body as far as it is held and asks the breaker. A breaker
-// that is open answers before that, and one that is half-open gives no place to
-// a client that is still sending.
+// admit reads the body as far as it is held and asks the breaker. An open
+// breaker answers before that; a half-open one is asked after it, so that no
+// client has a probe's place while it is still sending.
 func (t *Transport) admit(call *Call) (permit Permit, err error) {
 	if t.Breaker != nil && t.Breaker.State() == Open {
-		if permit, err = t.Breaker.Admit(); err != nil {
-			return permit, t.refuse(call, err)
-		}
-		permit.Done(Outcome{})
+		return permit, t.refuse(call, &OpenError{State: Open, Until: t.Breaker.Until()})
 	}
 	if client := call.Body.hold(t.Policy.RequestBuffer, t.Requests); client != nil {
 		t.record(call, attempt{client: client, err: client}, &permit)
@@ -94,7 +92,8 @@ func (t *Transport) admit(call *Call) (permit Permit, err error) {
 	if t.Breaker == nil {
 		return permit, nil
 	}
-	if permit, err = t.Breaker.Admit(); err != nil {
+	permit, err = t.Breaker.Admit()
+	if err != nil {
 		return permit, t.refuse(call, err)
 	}
 	return permit, nil

@@ -110,11 +110,9 @@ func (x *exchange) writeBy(t time.Time) { _ = x.control.SetWriteDeadline(t) }
 // Unwrap returns the underlying writer, for [http.ResponseController].
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
-// WriteHeader begins the answer. Informational answers end here.
+// WriteHeader begins the answer. It is not called for informational answers:
+// attempts do not ask for them.
 func (x *exchange) WriteHeader(status int) {
-	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
-		return
-	}
 	x.status = status
 	x.ResponseWriter.WriteHeader(status)
 }

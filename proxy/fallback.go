@@ -52,9 +52,10 @@ func newFallback(c *config.Route) (*fallback, error) {
 	return f, err
 }
 
-// guessContentType is for a fallback that does not say: flows read JSON.
+// guessContentType is for a fallback that does not say. A template is JSON only
+// once it is filled in, so its beginning has to do.
 func guessContentType(body []byte) string {
-	if json.Valid(body) {
+	if b := bytes.TrimSpace(body); json.Valid(b) || bytes.HasPrefix(b, []byte("{")) && !bytes.HasPrefix(b, []byte("{{")) {
 		return "application/json"
 	}
 	return "text/plain; charset=utf-8"
