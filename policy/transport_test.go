@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -358,6 +359,17 @@ func TestBreakerCountsCalls(t *testing.T) {
 			t.Errorf("got %v, %q, %d attempts, %d calls, retry at %v", err, call.Reason, call.Attempts, r.script.calls, call.RetryAt)
 		}
 	})
+	bubble(t, "calls that are slow open it, although they succeed", func(t *testing.T) {
+		r := newRig(t, withBreaker(func(b *BreakerPolicy) {
+			b.SlowCalls = &SlowCallsPolicy{Duration: time.Second, Threshold: 0.8}
+			b.FailureRate.Window = time.Minute
+		}), after(time.Second, answers(200, "")))
+		for i := range 5 {
+			if _, call, err := r.get(t); err != nil || (call.Circuit == Open) != (i == 4) {
+				t.Errorf("call %d: got %v, circuit %s", i, err, call.Circuit)
+			}
+		}
+	})
 	bubble(t, "no retry is sent once it is open", func(t *testing.T) {
 		r := newRig(t, func(p *Policy) {
 			withBreaker(nil)(p)
@@ -424,6 +436,33 @@ func TestBreakerCountsCalls(t *testing.T) {
 		body, call, err := r.get(t)
 		if body != "half" || !errors.Is(err, io.ErrUnexpectedEOF) || call.Circuit != Closed || r.Breaker.State() != Open {
 			t.Errorf("got %q, %v, circuit %s at the head, %s now", body, err, call.Circuit, r.Breaker.State())
+		}
+	})
+}
+
+// An upstream that knows the header must see one key a call, however often the
+// call is sent.
+func TestIdempotencyKey(t *testing.T) {
+	bubble(t, "is made once a call and sent with every attempt", func(t *testing.T) {
+		r := newRig(t, func(p *Policy) {
+			p.Retry.IdempotencyKey = IdempotencyKeyPolicy{Header: "Idempotency-Key", Generate: true}
+		}, answers(503, ""))
+		for range 2 {
+			_, _, _ = r.do(t.Context(), http.MethodPost, strings.NewReader("x"), 1)
+		}
+		k := r.script.keys
+		uuid := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+		if len(k) != 6 || !uuid.MatchString(k[0]) || k[0] != k[1] || k[1] != k[2] || k[3] == k[0] || k[3] != k[5] {
+			t.Errorf("got keys %q", k)
+		}
+	})
+	bubble(t, "of the client is kept", func(t *testing.T) {
+		r := newRig(t, func(p *Policy) {
+			p.Retry.IdempotencyKey = IdempotencyKeyPolicy{Header: "Idempotency-Key", Generate: true}
+		}, answers(200, ""))
+		_, _, _ = r.do(t.Context(), http.MethodPost, strings.NewReader("x"), 1, "Idempotency-Key", "mine")
+		if r.script.keys[0] != "mine" {
+			t.Errorf("got key %q", r.script.keys[0])
 		}
 	})
 }

@@ -26,19 +26,11 @@ func newCheck() *cobra.Command {
 			fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
 		}
 		if *strict && len(cfg.Warnings) > 0 {
-			return fmt.Errorf("--strict: %s", count(len(cfg.Warnings), "warning"))
+			return fmt.Errorf("--strict: there are warnings: %d", len(cfg.Warnings))
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s: ok (%s, %s)\n", settings.file(),
-			count(len(cfg.Routes), "route"), count(len(cfg.Upstreams), "upstream"))
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: ok (%d routes, %d upstreams)\n",
+			settings.file(), len(cfg.Routes), len(cfg.Upstreams))
 		return nil
 	}
 	return cmd
-}
-
-// count returns n things: "1 route", "2 routes".
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

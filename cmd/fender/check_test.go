@@ -8,7 +8,7 @@ import (
 func TestCheckCountsWhatIsThere(t *testing.T) {
 	file := write(t, minimal+"  - {name: rest, upstream: crm}\n")
 	code, stdout, stderr := fender(t, "check", "--config", file)
-	if want := file + ": ok (2 routes, 1 upstream)\n"; code != exitOK || stdout != want || stderr != "" {
+	if want := file + ": ok (2 routes, 1 upstreams)\n"; code != exitOK || stdout != want || stderr != "" {
 		t.Errorf("got exit code %d, stdout %q, stderr %q, want %d and %q", code, stdout, stderr, exitOK, want)
 	}
 }
@@ -33,11 +33,11 @@ var withWarning = strings.Replace(minimal, "{request: 2s}", "{request: 2s, attem
 func TestAWarningFailsOnlyAStrictCheck(t *testing.T) {
 	file := write(t, withWarning)
 	code, stdout, stderr := fender(t, "check", "--config", file)
-	if code != exitOK || !strings.Contains(stdout, ": ok (1 route, 1 upstream)") || !strings.HasPrefix(stderr, "warning: "+file+":") {
+	if code != exitOK || !strings.Contains(stdout, ": ok (1 routes, 1 upstreams)") || !strings.HasPrefix(stderr, "warning: "+file+":") {
 		t.Errorf("got exit code %d, stdout %q, stderr %q, want %d and a warning", code, stdout, stderr, exitOK)
 	}
 	code, stdout, stderr = fender(t, "check", "--strict", "--config", file)
-	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "\nfender: --strict: 1 warning\n") {
+	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "\nfender: --strict: there are warnings: 1\n") {
 		t.Errorf("--strict: got exit code %d, stdout %q, stderr %q, want %d", code, stdout, stderr, exitFailed)
 	}
 }

@@ -71,7 +71,7 @@ func newRoot() *cobra.Command {
 	}
 	settings := newSettings(root.Flags())
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return runSidecar(cmd, settings) }
-	root.AddCommand(newRun(), newCheck(), newExplain(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newExplain(), newDemo(), newVersion())
 	root.SetHelpCommand(newHelp())
 	return root
 }

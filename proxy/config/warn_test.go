@@ -125,9 +125,7 @@ routes:
   - {name: b, upstream: crm, match: {path: /b}}`,
 			`config.yaml:1:52: upstreams.crm.policy.mode: not yet in force
 config.yaml:3:3: defaults.classify: not yet in force
-config.yaml:5:11: defaults.retry.idempotency_key: not yet in force
 config.yaml:7:5: defaults.breaker.scope: not yet in force
-config.yaml:8:5: defaults.breaker.slow_calls: not yet in force
 config.yaml:9:5: defaults.breaker.override: not yet in force
 config.yaml:11:5: defaults.throttle.default_wait: not yet in force
 config.yaml:12:5: defaults.throttle.max_wait: not yet in force

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fender-proxy/fender/cmd/fender/demo"
+)
+
+func newDemo() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "demo [--once]",
+		Short: "Show what Fender does, with callers and a failing CRM in one process",
+		Long: `Show what Fender does: callers, the sidecar and a CRM that fails on a schedule,
+in one process on loopback. It needs no configuration and no network, and goes
+on until Ctrl-C.`,
+		Args: cobra.NoArgs,
+	}
+	once := cmd.Flags().Bool("once", false, "end after one schedule, in under a minute; exit with 1 if anything went otherwise than announced")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return demo.Run(ctx, cmd.OutOrStdout(), *once)
+	}
+	return cmd
+}
