@@ -18,7 +18,7 @@ func TestTheManifestIsTrue(t *testing.T) {
 	_, rest, _ := strings.Cut(string(manifest), "  fender.yaml: |\n")
 	document, pod, _ := strings.Cut(rest, "\n---\n")
 	file := filepath.Join(t.TempDir(), "fender.yaml")
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(document, "    ", " ")), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll("\n"+document, "\n    ", "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	code, stdout, stderr := fender(t, "check", "--strict", "--no-secrets", "--config", file)
