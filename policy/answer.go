@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -26,7 +27,9 @@ func (t *Transport) receive(req *http.Request, resp *http.Response, stop func() 
 		return false, err
 	}
 	if bodyless(req, resp) {
-		return false, resp.Body.Close()
+		err := resp.Body.Close()
+		resp.Body = http.NoBody
+		return false, err
 	}
 	var held []byte
 	if t.holds(resp) {
@@ -45,6 +48,7 @@ func (t *Transport) receive(req *http.Request, resp *http.Response, stop func() 
 	}
 	if !stop() {
 		_ = resp.Body.Close()
+		t.Memory.release(reserved(held))
 		return false, errAttempt
 	}
 	t.streamBody(resp, held, cancel)
@@ -56,8 +60,8 @@ func checkHead(req *http.Request, resp *http.Response) error {
 	switch {
 	case resp.StatusCode < 100 || resp.StatusCode > 999:
 		return fmt.Errorf("upstream answered with the status %d", resp.StatusCode)
-	case resp.StatusCode == http.StatusSwitchingProtocols && !strings.EqualFold(req.Header.Get("Upgrade"), resp.Header.Get("Upgrade")):
-		return fmt.Errorf("upstream switched to the protocol %q, %q was asked for", resp.Header.Get("Upgrade"), req.Header.Get("Upgrade"))
+	case resp.StatusCode == http.StatusSwitchingProtocols:
+		return checkUpgrade(req, resp)
 	}
 	for name := range resp.Header {
 		if strings.ContainsFunc(name, notToken) {
@@ -65,6 +69,25 @@ func checkHead(req *http.Request, resp *http.Response) error {
 		}
 	}
 	return nil
+}
+
+// checkUpgrade refuses a switch of protocols that was not asked for.
+func checkUpgrade(req *http.Request, resp *http.Response) error {
+	asked, got := upgrade(req.Header), upgrade(resp.Header)
+	if _, ok := resp.Body.(io.ReadWriteCloser); !ok || asked == "" || !strings.EqualFold(asked, got) {
+		return errors.New("upstream switched to a protocol that it was not asked for")
+	}
+	return nil
+}
+
+// upgrade returns the protocol to which a head upgrades (RFC 9110, 7.8).
+func upgrade(h http.Header) string {
+	for token := range strings.SplitSeq(strings.Join(h["Connection"], ","), ",") {
+		if strings.EqualFold(strings.TrimSpace(token), "upgrade") {
+			return h.Get("Upgrade")
+		}
+	}
+	return ""
 }
 
 // notToken reports whether c cannot be a part of a header's name (RFC 9110,

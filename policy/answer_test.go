@@ -238,12 +238,13 @@ func TestTunnel(t *testing.T) {
 		p := &pipe{Reader: strings.NewReader("hello"), closed: make(chan struct{})}
 		r := newRig(t, nil, func(req *http.Request) (*http.Response, error) {
 			connected(req, false)
-			return answer(req, 101, 0, p, "Upgrade", "websocket"), nil
+			return answer(req, 101, 0, p, "Connection", "upgrade", "Upgrade", "websocket"), nil
 		})
 		call := NewCall(t.Context(), time.Now(), time.Second, nil)
 		t.Cleanup(call.End)
 		req, _ := http.NewRequestWithContext(call.Context(), http.MethodGet, "http://crm.test", nil)
 		req.Header.Set("Upgrade", "WebSocket")
+		req.Header.Set("Connection", "keep-alive, Upgrade")
 		resp, err := r.RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)

@@ -26,6 +26,7 @@ type attempt struct {
 	repeats    int           // that the transport made by itself
 	streamed   bool          // the answer's end has not been seen
 	took       time.Duration
+	wire       *wire
 }
 
 // try makes one attempt, which ends after timeout. A kept connection that
@@ -68,29 +69,38 @@ func (t *Transport) send(call *Call, req *http.Request, rt http.RoundTripper, en
 	call.Body.attach(out)
 
 	resp, err := rt.RoundTrip(out)
-	var streamed bool
-	status := 0
+	status, streamed := 0, false
 	if err == nil {
 		status = resp.StatusCode
 		streamed, err = t.receive(req, resp, stop, cancel)
 	}
-	var a attempt
-	if err == nil {
-		a = t.classify(call, resp)
-		a.streamed = streamed
-	} else {
-		cause := context.Cause(ctx)
-		if cause == nil && errors.Is(err, errAttempt) {
-			cause = errAttempt // its clock has fired and is about to cancel
-		}
-		a = t.failed(call, w, cause, err, start)
-	}
+	a := t.judge(call, w, resp, err, context.Cause(ctx), start)
 	if !streamed {
 		stop()
 		cancel(errEnded)
 	}
-	a.status, a.repeats, a.unsent, a.took = status, w.repeats, !w.written(), time.Since(start)
+	a.wire, a.status, a.streamed = w, status, streamed
+	a.repeats, a.unsent, a.took = w.repeats, !w.written(), time.Since(start)
 	return a
+}
+
+// judge says what an attempt means that ended with an answer or with err; cause
+// is why its context has ended, if it has. The client comes first: when it
+// fails, everything else fails with it.
+func (t *Transport) judge(call *Call, w *wire, resp *http.Response, err, cause error, start time.Time) attempt {
+	if cause == nil && errors.Is(err, errAttempt) {
+		cause = errAttempt // its clock has fired and is about to cancel
+	}
+	client := call.Body.Err()
+	switch {
+	case err == nil:
+		return t.classify(call, resp)
+	case client != nil:
+		return attempt{err: err, client: client, result: ResultCanceled}
+	case cause == nil || errors.Is(cause, errReplaced):
+		return broken(w, err)
+	}
+	return cutOff(call, cause, w.connected(), call.Body.sentSince(start))
 }
 
 // attemptClock ends an attempt at end. It returns a function that stops the
@@ -108,30 +118,24 @@ func attemptClock(call *Call, end time.Time, cancel context.CancelCauseFunc) (st
 	return func() bool { return timer.Stop() && inTime() }
 }
 
-// failed says what an attempt without an answer means. The client comes first:
-// when it fails, everything else fails with it.
-func (t *Transport) failed(call *Call, w *wire, cause, err error, start time.Time) attempt {
-	a := attempt{err: err, dead: w.deadOnReuse(), proxyError: connectionTimeout}
-	client := call.Body.Err()
-	switch {
-	case client != nil:
-		a.client, a.result, a.dead = client, ResultCanceled, false
-		return a
-	case cause == nil || errors.Is(cause, errReplaced):
-		a.result, a.on, a.proxyError = diagnose(err, w)
-		a.class, a.reason = Failure, ReasonUnreachable
-		if w.h2 && !isStream(err) && !w.firstLoss() {
-			a.class = Neutral
-		}
-		return a
+// broken is an attempt that failed at the upstream or on the way to it.
+func broken(w *wire, err error) attempt {
+	a := attempt{class: Failure, reason: ReasonUnreachable, dead: w.deadOnReuse()}
+	a.result, a.on, a.proxyError = diagnose(err, w)
+	a.err = presentable(err, a.proxyError)
+	if w.lostWithOthers(err) {
+		a.class = Neutral
 	}
+	return a
+}
 
-	// A clock or the client ended the attempt. That is the upstream's failure
-	// only if it had the whole request for long enough: no client can blame an
-	// upstream by leaving early, by asking for a short timeout, or by sending
-	// slowly.
-	a.dead = false
-	if since := call.Body.sentSince(start); !since.IsZero() {
+// cutOff is an attempt that a clock or the client ended. That is the upstream's
+// failure only if it alone had the whole request for long enough, since then or
+// in all: no client can blame an upstream by leaving early, by asking for a
+// short timeout, or by sending slowly. A zero since says that it never had it.
+func cutOff(call *Call, cause error, connected bool, since time.Time) attempt {
+	a := attempt{err: cause}
+	if !since.IsZero() {
 		call.alone += time.Since(since)
 	}
 	if call.failed || call.alone >= call.patience {
@@ -141,13 +145,13 @@ func (t *Transport) failed(call *Call, w *wire, cause, err error, start time.Tim
 	case errors.Is(cause, errDeadline):
 		a.result, a.reason = ResultTimeout, ReasonTimeout
 	case !errors.Is(cause, errAttempt):
-		a.result, a.client = ResultCanceled, &ClientError{Status: StatusClientClosedRequest, Err: fmt.Errorf("client left: %w", cause)}
-	case !w.connected():
-		a.result, a.on, a.reason = ResultDial, OnConnect, ReasonUnreachable
+		a.result = ResultCanceled
+		a.client = &ClientError{Status: StatusClientClosedRequest, Err: fmt.Errorf("client left: %w", cause)}
+	case !connected:
+		a.result, a.on, a.reason, a.proxyError = ResultDial, OnConnect, ReasonUnreachable, connectionTimeout
 	default:
 		a.result, a.on, a.reason = ResultTimeout, OnTimeout, ReasonTimeout
 	}
-	a.err = cause
 	return a
 }
 

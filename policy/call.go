@@ -121,12 +121,13 @@ func (c *Call) stream() bool { return c.clock.Stop() }
 // It does nothing once the call has ended: by then the connection may carry the
 // client's next request.
 func (c *Call) interrupt() {
-	if c.Interrupt == nil || !c.Body.unread() {
+	if c.Interrupt == nil || !c.Body.stuck() {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.ended {
+		c.Body.stopped.Store(true)
 		c.Interrupt()
 	}
 }

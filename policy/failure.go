@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 )
 
@@ -47,6 +48,19 @@ func diagnose(err error, w *wire) (result AttemptResult, on Condition, proxyErro
 		return result, OnConnect, connectionTimeout
 	}
 	return result, OnConnect, connectionTerminated
+}
+
+// presentable returns err as it may be shown. What net/http says of an answer
+// that it can't read quotes it, and that may be a cookie or an essay.
+func presentable(err error, proxyError string) error {
+	if proxyError != httpProtocolError {
+		return err
+	}
+	text, _, quotes := strings.Cut(err.Error(), `"`)
+	if !quotes {
+		return err
+	}
+	return errors.New(strings.TrimRight(text, ": "))
 }
 
 // isLost reports whether err is the loss of a connection, as opposed to an

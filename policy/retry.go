@@ -21,32 +21,39 @@ func (r *RetryPolicy) condition(a attempt) (Condition, bool) {
 	return Condition{}, false
 }
 
-// next decides whether an attempt is repeated, after what wait and for which
-// condition. retries is how many repeats there were. If a result was worth a
-// repeat that is not made, why says so.
-func (t *Transport) next(call *Call, req *http.Request, a attempt, retries int, permit *Permit) (wait time.Duration, on Condition, why Skip, again bool) {
+// decision is what follows an attempt.
+type decision struct {
+	again bool
+	wait  time.Duration
+	on    Condition // that made the attempt worth a repeat
+	skip  Skip      // why there is none although it was
+}
+
+// next decides whether an attempt is repeated; retries is how many repeats there
+// were.
+func (t *Transport) next(call *Call, req *http.Request, a attempt, retries int, permit *Permit) decision {
 	r := t.Policy.Retry
 	if r == nil || retries >= r.MaxRetries || a.client != nil {
-		return 0, on, "", false
+		return decision{}
 	}
 	on, ok := r.condition(a)
 	if !ok {
-		return 0, on, "", false
+		return decision{}
 	}
-	wait = max(a.hint, backoff(r.Backoff, retries))
+	wait := max(a.hint, backoff(r.Backoff, retries))
 	switch {
 	case !t.mayRepeat(req, a):
-		why = SkipMethod
+		return decision{skip: SkipMethod}
 	case !call.Body.sendable():
-		why = SkipBody
+		return decision{skip: SkipBody}
 	case !t.mayContinue(permit):
-		why = SkipBreaker
+		return decision{skip: SkipBreaker}
 	case a.hint > r.MaxHint:
-		why = SkipMaxHint
+		return decision{skip: SkipMaxHint}
 	case wait+r.MinAttempt > call.remaining():
-		why = SkipDeadline
+		return decision{skip: SkipDeadline}
 	}
-	return wait, on, why, why == ""
+	return decision{again: true, wait: wait, on: on}
 }
 
 // mayRepeat reports whether a request may be sent again (RFC 9110, 9.2.2): its

@@ -20,7 +20,10 @@ func (t *Transport) streamBody(resp *http.Response, held []byte, cancel context.
 		return
 	}
 	s := &stream{src: resp.Body, held: held, idle: idle, cancel: cancel}
-	s.free = func() { t.Memory.release(reserved(held)) }
+	s.free = func() {
+		t.Memory.release(reserved(held))
+		s.held, held = nil, nil
+	}
 	s.clock = time.AfterFunc(idle, func() { cancel(errStreamIdle) })
 	s.clock.Stop()
 	resp.Body = s
@@ -41,7 +44,9 @@ type stream struct {
 func (s *stream) Read(p []byte) (int, error) {
 	if len(s.held) > 0 {
 		n := copy(p, s.held)
-		s.held = s.held[n:]
+		if s.held = s.held[n:]; len(s.held) == 0 {
+			s.free()
+		}
 		return n, nil
 	}
 	s.clock.Reset(s.idle)
@@ -57,7 +62,6 @@ func (s *stream) Read(p []byte) (int, error) {
 func (s *stream) Close() error {
 	s.clock.Stop()
 	s.free()
-	s.free = func() {}
 	s.cancel(errEnded)
 	return s.src.Close()
 }

@@ -66,14 +66,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		a = attempt{err: errDeadline, reason: ReasonTimeout, status: a.status}
 	}
 	t.record(call, a, &permit)
-	// The transport may still be reading what no one wants any more, and the
-	// server would wait for it.
-	call.interrupt()
 	if a.resp == nil {
+		// The transport may still be reading what no one wants any more.
+		call.interrupt()
 		return nil, &NoAnswerError{Reason: a.reason, Err: a.err}
 	}
 	if s, ok := a.resp.Body.(*stream); ok {
-		s.broke = func(err error) { t.failLate(call, &permit, err) }
+		s.broke = func(err error) { failLate(call, &permit, a.wire, err) }
 	}
 	return a.resp, nil
 }
@@ -114,15 +113,15 @@ func (t *Transport) refuse(call *Call, err error) error {
 func (t *Transport) attempts(call *Call, req *http.Request, permit *Permit) attempt {
 	for retries := 0; ; retries++ {
 		a := t.try(call, req, t.timeout(permit))
-		wait, on, why, again := t.next(call, req, a, retries, permit)
-		if why != "" {
-			t.Observer.RetrySkipped(why)
+		next := t.next(call, req, a, retries, permit)
+		if next.skip != "" {
+			t.Observer.RetrySkipped(next.skip)
 		}
-		if !again {
+		if !next.again {
 			return a
 		}
 		began := time.Now()
-		err := call.sleep(wait)
+		err := call.sleep(next.wait)
 		call.Wait += time.Since(began)
 		if err == nil && !t.mayContinue(permit) {
 			t.Observer.RetrySkipped(SkipBreaker)
@@ -133,9 +132,9 @@ func (t *Transport) attempts(call *Call, req *http.Request, permit *Permit) atte
 		}
 		call.failed = call.failed || a.class == Failure
 		if err != nil {
-			return t.failed(call, &wire{}, err, err, time.Now())
+			return cutOff(call, err, false, time.Time{})
 		}
-		t.Observer.Retry(on)
+		t.Observer.Retry(next.on)
 	}
 }
 
@@ -165,8 +164,12 @@ func (t *Transport) record(call *Call, a attempt, permit *Permit) {
 
 // failLate records a streamed answer that the upstream broke. A client that
 // left, or a call that is over, breaks a body too.
-func (t *Transport) failLate(call *Call, permit *Permit, err error) {
-	if call.ctx.Err() == nil {
-		permit.FailLate(fmt.Sprintf("broken stream: %v", err))
+func failLate(call *Call, permit *Permit, w *wire, err error) {
+	if call.ctx.Err() != nil {
+		return
+	}
+	call.Err = fmt.Errorf("broken stream: %w", err)
+	if !w.lostWithOthers(err) {
+		permit.FailLate(call.Err.Error())
 	}
 }

@@ -17,7 +17,7 @@ func TrackConn(c net.Conn) net.Conn { return &trackedConn{Conn: c} }
 type trackedConn struct {
 	net.Conn
 	written atomic.Int64
-	lost    atomic.Bool
+	losses  atomic.Int64 // see lostWithOthers
 }
 
 func (c *trackedConn) Write(p []byte) (int, error) {
@@ -35,6 +35,7 @@ type wire struct {
 	h2         bool
 	conn       *trackedConn // the last one
 	atStart    int64        // bytes written to it before the request
+	losses     int64        // counted on it before the request
 	hidden     bool         // a repeat by the transport was stopped
 	tls        atomic.Bool  // a TLS handshake began
 	firstByte  atomic.Bool
@@ -66,7 +67,7 @@ func (w *wire) trace(ctx context.Context, cancel context.CancelCauseFunc) contex
 			w.conns++
 			w.conn, w.h2, w.reused = conn, h2, info.Reused
 			if conn != nil {
-				w.atStart = conn.written.Load()
+				w.atStart, w.losses = conn.written.Load(), conn.losses.Load()
 			}
 		},
 	})
@@ -105,8 +106,10 @@ func (w *wire) deadOnReuse() bool {
 	return w.hidden || w.reused && !w.h2 && !w.firstByte.Load()
 }
 
-// firstLoss reports whether a lost connection has not been counted before. All
-// the requests of an HTTP/2 connection are lost with it, which is one failure.
-func (w *wire) firstLoss() bool {
-	return !w.h2 || w.conn == nil || w.conn.lost.CompareAndSwap(false, true)
+// lostWithOthers reports whether err may be the loss of an HTTP/2 connection
+// that is already counted: it is one failure, of the first of the requests that
+// were on it together. A failure that the connection survives counts again with
+// the next request.
+func (w *wire) lostWithOthers(err error) bool {
+	return w.h2 && w.conn != nil && !isStream(err) && !w.conn.losses.CompareAndSwap(w.losses, w.losses+1)
 }

@@ -230,11 +230,16 @@ func TestCallsLostWithOneHTTP2ConnectionCountOnce(t *testing.T) {
 	const calls = 20
 	var arrived sync.WaitGroup
 	arrived.Add(calls)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/reset" {
 			panic(http.ErrAbortHandler)
 		}
 		if req.URL.Path == "/" {
+			return
+		}
+		if req.URL.Path == "/short" {
+			w.Header().Set("Content-Length", "9")
+			_, _ = io.WriteString(w, "half")
 			return
 		}
 		arrived.Done()
@@ -246,7 +251,7 @@ func TestCallsLostWithOneHTTP2ConnectionCountOnce(t *testing.T) {
 	config := server.Client().Transport.(*http.Transport).TLSClientConfig
 
 	r := socketRig(t, func(p *Policy) {
-		withBreaker(nil)(p)
+		withBreaker(func(b *BreakerPolicy) { b.ConsecutiveFailures, b.FailureRate = 10, nil })(p)
 		p.Timeout.Request = time.Minute
 		p.Timeout.Attempt = time.Minute
 	}, config)
@@ -270,10 +275,33 @@ func TestCallsLostWithOneHTTP2ConnectionCountOnce(t *testing.T) {
 	if count[Failure] != 1 || count[Neutral] != calls-1 || r.Breaker.State() != Closed {
 		t.Errorf("got %v, breaker %s, want one failure", count, r.Breaker.State())
 	}
-	// A stream that breaks alone is a failure each time.
-	for range 2 {
-		if _, call, err := r.to(t, http.MethodGet, server.URL+"/reset", ""); err == nil || call.Class != Failure {
-			t.Errorf("got %v, class %v for a broken stream", err, call.Class)
+	// A stream that breaks alone is a failure each time, and so is an answer
+	// that is truncated on a connection that lives on.
+	for _, path := range []string{"/reset", "/reset", "/short", "/short"} {
+		if _, call, err := r.to(t, http.MethodGet, server.URL+path, ""); err == nil || call.Class != Failure {
+			t.Errorf("%s: got %v, class %v, want a failure", path, err, call.Class)
+		}
+	}
+}
+
+// Over HTTP/2 the end of a stream may come apart from its head, and a closed
+// body then reads as an error.
+func TestBodylessAnswersOverHTTP2(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.WriteHeader(map[string]int{"/204": 204, "/304": 304}[req.URL.Path])
+		_ = http.NewResponseController(w).Flush()
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	r := socketRig(t, nil, server.Client().Transport.(*http.Transport).TLSClientConfig)
+	for _, path := range []string{"/204", "/304"} {
+		resp, _, err := r.to(t, http.MethodGet, server.URL+path, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(resp.Body); err != nil || len(b) > 0 {
+			t.Errorf("%s: got %q, %v", path, b, err)
 		}
 	}
 }

@@ -23,26 +23,39 @@ func (x *exchange) answer() {
 	x.reason = call.Reason
 	x.writeBy(time.Now().Add(max(answerGrace, time.Until(call.Deadline()))))
 	x.outcome = ours(call)
-	retryAfter := x.retryAfter()
-	h := x.Header()
-	h.Set("Fender-Reason", string(call.Reason))
-	h.Set("Proxy-Status", proxyStatus(call))
-	if retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(retryAfter))
+	if x.route.fallback.covers(call.Reason, x.request.Method) && x.fallBack() {
+		return
 	}
-	if f := x.route.fallback; f.covers(call.Reason, x.request.Method) {
-		body, err := f.render(x, retryAfter)
-		if err == nil {
-			x.outcome = OutcomeFallback
-			x.route.metrics.fallback(call.Reason)
-			maps.Copy(h, f.header)
-			x.write(f.config.Status, body)
-			return
-		}
-		x.proxy.logger.Error("fallback", "route", x.routeName(), "request_id", x.requestID, "error", err)
-	}
+	x.explain()
 	status, detail := describeReason(call.Reason)
 	x.problem(status, detail)
+}
+
+// fallBack answers with the fallback and reports whether it could. Its headers
+// cannot replace ours.
+func (x *exchange) fallBack() bool {
+	f := x.route.fallback
+	body, err := f.render(x, x.retryAfter())
+	if err != nil {
+		x.proxy.logger.Error("fallback", "route", x.routeName(), "request_id", x.requestID, "error", err)
+		return false
+	}
+	x.outcome = OutcomeFallback
+	x.route.metrics.fallback(x.call.Reason)
+	maps.Copy(x.Header(), f.header)
+	x.explain()
+	x.write(f.config.Status, body)
+	return true
+}
+
+// explain says in the header why the answer is ours.
+func (x *exchange) explain() {
+	h := x.Header()
+	h.Set("Fender-Reason", string(x.call.Reason))
+	h.Set("Proxy-Status", proxyStatus(x.call))
+	if retryAfter := x.retryAfter(); retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(retryAfter))
+	}
 }
 
 // ours is the outcome of an answer that is not the upstream's.
@@ -66,12 +79,10 @@ func (x *exchange) retryAfter() int {
 // blameClient answers a request that failed through its client.
 func (x *exchange) blameClient(err *policy.ClientError) {
 	if err.Status == policy.StatusClientClosedRequest {
-		x.aborted = true
-		panic(http.ErrAbortHandler)
+		panic(http.ErrAbortHandler) // see recover
 	}
 	x.outcome, x.invalid = ours(x.call), true
 	x.writeBy(time.Now().Add(refusalTime))
-	x.Header().Set("Connection", "close") // the rest of the body has no use
 	detail := map[int]string{
 		http.StatusBadRequest:            "the request body is malformed",
 		http.StatusRequestTimeout:        "the request body did not arrive in time",
@@ -82,7 +93,7 @@ func (x *exchange) blameClient(err *policy.ClientError) {
 
 // refuse answers a request that no route takes.
 func (x *exchange) refuse(r *refusal) {
-	x.invalid = true
+	x.outcome, x.invalid = OutcomeRefused, true
 	if r.allow != nil {
 		x.Header().Set("Allow", strings.Join(r.allow, ", "))
 	}

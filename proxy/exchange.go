@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/fender-proxy/fender/policy"
@@ -58,7 +59,10 @@ type exchange struct {
 	outcome  Outcome // as the client is told
 	invalid  bool    // the client is the cause
 	aborted  bool    // the client saw its connection break
+	left     bool    // the client does not take its answer
 	streamed bool
+	rest     bool        // of the request is to be read once the answer is out
+	stopped  atomic.Bool // reading the request was made to fail
 }
 
 func (p *Proxy) begin(w http.ResponseWriter, r *http.Request) *exchange {
@@ -81,8 +85,8 @@ func exchangeOf(ctx context.Context) *exchange {
 }
 
 // serve sends the request on its route.
-func (x *exchange) serve(rt *route, r *http.Request, f found) {
-	x.route, x.found = rt, f
+func (x *exchange) serve(r *http.Request) {
+	rt := x.route
 	rt.metrics.inFlight.Inc()
 	defer rt.metrics.inFlight.Dec()
 
@@ -94,8 +98,11 @@ func (x *exchange) serve(rt *route, r *http.Request, f found) {
 	x.call.Injected = rt.injects(r.Header)
 	x.writeBy(x.call.Deadline())
 	if body != nil {
-		_ = x.control.SetReadDeadline(x.call.Deadline())
-		x.call.Interrupt = func() { _ = x.control.SetReadDeadline(time.Unix(1, 0)) }
+		x.readBy(x.call.Deadline())
+		x.call.Interrupt = func() {
+			x.stopped.Store(true)
+			x.readBy(time.Unix(1, 0))
+		}
 	}
 
 	r = r.WithContext(x.call.Context())      //nolint:contextcheck // it was made from r's
@@ -107,6 +114,9 @@ func (x *exchange) serve(rt *route, r *http.Request, f found) {
 // without a connection, as in tests, has no such bound.
 func (x *exchange) writeBy(t time.Time) { _ = x.control.SetWriteDeadline(t) }
 
+// readBy bounds the time that the client may take to send its request.
+func (x *exchange) readBy(t time.Time) { _ = x.control.SetReadDeadline(t) }
+
 // Unwrap returns the underlying writer, for [http.ResponseController].
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
@@ -114,6 +124,7 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 // attempts do not ask for them.
 func (x *exchange) WriteHeader(status int) {
 	x.status = status
+	x.settleRequest()
 	x.ResponseWriter.WriteHeader(status)
 }
 
@@ -121,22 +132,36 @@ func (x *exchange) WriteHeader(status int) {
 // as long as a stream may be silent for each part.
 func (x *exchange) Write(b []byte) (int, error) {
 	if x.streamed {
-		x.writeBy(time.Now().Add(x.route.config.Timeout.StreamIdle))
+		x.extend()
 	}
-	return x.ResponseWriter.Write(b)
+	n, err := x.ResponseWriter.Write(b)
+	x.left = x.left || err != nil
+	return n, err
+}
+
+// extend lets a stream go on. A client that is still sending has as much time.
+func (x *exchange) extend() {
+	until := time.Now().Add(x.route.config.Timeout.StreamIdle)
+	x.writeBy(until)
+	switch {
+	case x.stopped.Load():
+	case x.call.Body.Complete():
+		x.readBy(time.Time{}) // the server reads on to notice a client that leaves
+	default:
+		x.readBy(until)
+	}
 }
 
 // end counts and logs the exchange.
 func (x *exchange) end() {
 	took := time.Since(x.start)
-	if x.status == 0 {
-		x.status = policy.StatusClientClosedRequest
-	}
 	switch {
 	case x.invalid:
 		x.outcome = OutcomeInvalid
-	case x.outcome == "":
-		x.outcome = OutcomeCanceled
+	case x.status == 0 || x.aborted && (x.left || x.request.Context().Err() != nil):
+		x.status, x.outcome = policy.StatusClientClosedRequest, OutcomeCanceled
+	case x.aborted:
+		x.outcome = OutcomeFailed
 	}
 	x.proxy.metrics.request(x, took)
 	x.proxy.log.request(x, took)

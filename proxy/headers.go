@@ -2,10 +2,13 @@ package proxy
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fender-proxy/fender/policy"
 )
 
 // cleanRequest removes from a request's headers what a client must not tell an
@@ -48,26 +51,56 @@ func protected(name string) bool {
 }
 
 // cleanAnswer removes from an upstream's answer what only Fender may say, and
-// the offer of a protocol that a client cannot use through us.
-func cleanAnswer(h http.Header) {
+// the offer of a protocol that a client cannot use through us. Trailers may come
+// with the end of a body that streams.
+func cleanAnswer(resp *http.Response, streams bool) {
+	removeOwn(resp.Header)
+	delete(resp.Header, "Alt-Svc")
+	removeOwn(resp.Trailer)
+	if _, tunnel := resp.Body.(io.Writer); streams && !tunnel {
+		resp.Body = &trailerGuard{resp.Body, resp}
+	}
+}
+
+func removeOwn(h http.Header) {
 	for name := range h {
 		if strings.HasPrefix(name, "Fender-") {
 			delete(h, name)
 		}
 	}
-	delete(h, "Alt-Svc")
+}
+
+// trailerGuard is a body behind which an answer's trailers are cleaned.
+type trailerGuard struct {
+	io.ReadCloser
+	resp *http.Response
+}
+
+func (g *trailerGuard) Read(p []byte) (int, error) {
+	n, err := g.ReadCloser.Read(p)
+	if err != nil {
+		removeOwn(g.resp.Trailer)
+	}
+	return n, err
 }
 
 // describe adds to an answer what became of its call.
 func (x *exchange) describe(h http.Header) {
 	h.Set("X-Request-Id", x.requestID)
-	if x.call == nil {
+	if x.route == nil {
 		return
 	}
-	if x.call.Circuit != "" {
-		h.Set("Fender-Circuit", string(x.call.Circuit))
+	circuit, attempts := policy.State(""), 0
+	if x.call != nil {
+		circuit, attempts = x.call.Circuit, x.call.Attempts
 	}
-	h.Set("Fender-Attempts", strconv.Itoa(x.call.Attempts))
+	if circuit == "" && x.route.breaker != nil {
+		circuit = x.route.breaker.State()
+	}
+	if circuit != "" {
+		h.Set("Fender-Circuit", string(circuit))
+	}
+	h.Set("Fender-Attempts", strconv.Itoa(attempts))
 	h.Set("Fender-Outcome", string(x.outcome))
 }
 
@@ -85,12 +118,12 @@ const idBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.
 
 // clientTimeout returns the request's timeout: the policy's, or a shorter one
 // that the client asks for in Fender-Timeout-Ms.
-func clientTimeout(h http.Header, policy time.Duration) time.Duration {
+func clientTimeout(h http.Header, longest time.Duration) time.Duration {
 	ms, err := strconv.ParseUint(h.Get("Fender-Timeout-Ms"), 10, 32)
 	if err != nil || ms == 0 {
-		return policy
+		return longest
 	}
-	return min(policy, time.Duration(ms)*time.Millisecond)
+	return min(longest, time.Duration(ms)*time.Millisecond)
 }
 
 // addVia adds this proxy to the way the request has come (RFC 9110, 7.6.3).

@@ -42,8 +42,8 @@ func (l *requestLog) request(x *exchange, took time.Duration) {
 	attrs := make([]slog.Attr, 0, 24)
 	attrs = append(attrs,
 		slog.String("route", x.routeName()),
-		slog.String("method", x.request.Method),
-		slog.String("path", l.path(x)),
+		slog.String("method", short(x.request.Method)),
+		slog.String("path", short(l.path(x))),
 		slog.Int("status", x.status),
 		slog.String("outcome", string(x.outcome)),
 		slog.Float64("duration_ms", ms(took)),
@@ -51,7 +51,7 @@ func (l *requestLog) request(x *exchange, took time.Duration) {
 	)
 	attrs = append(attrs, callAttrs(x)...)
 	if id := x.request.Header.Get("ININ-Correlation-Id"); id != "" {
-		attrs = append(attrs, slog.String("correlation_id", id))
+		attrs = append(attrs, slog.String("correlation_id", short(id)))
 	}
 	if id := traceID(x.request.Header.Get("Traceparent")); id != "" {
 		attrs = append(attrs, slog.String("trace_id", id))
@@ -95,7 +95,7 @@ func callAttrs(x *exchange) []slog.Attr {
 		attrs = append(attrs, slog.Bool("aborted", true))
 	}
 	if c.Err != nil {
-		text("error", c.Err.Error())
+		text("error", short(c.Err.Error()))
 	}
 	return attrs
 }
@@ -109,6 +109,15 @@ func (l *requestLog) path(x *exchange) string {
 		return ""
 	}
 	return x.route.config.Match.Path
+}
+
+// short cuts what others have a say in.
+func short(text string) string {
+	const most = 256
+	if len(text) > most {
+		return text[:most] + "…"
+	}
+	return text
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }

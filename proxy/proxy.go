@@ -96,17 +96,21 @@ func (p *Proxy) Close() {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := p.begin(w, r)
 	defer x.end() //nolint:contextcheck // it logs under the context of r
+	defer x.finishRequest()
 	defer x.recover()
 	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
 		// An HTTP/1.0 client may frame its requests otherwise than we do.
 		w.Header().Set("Connection", "close")
 	}
 	found, refusal := p.find(r)
+	if found.route != nil {
+		x.route, x.found = found.route, found
+	}
 	if refusal != nil {
 		x.refuse(refusal)
 		return
 	}
-	x.serve(p.routes[found.Route], r, found)
+	x.serve(r)
 }
 
 // refusal is an answer to a request that no route takes.
@@ -118,9 +122,10 @@ type refusal struct {
 
 func (r *refusal) Error() string { return fmt.Sprintf("%d: %s", r.status, r.detail) }
 
-// found is a request's route and target.
+// found is a request's route, nil if there is none, and its target.
 type found struct {
 	match.Result
+	route  *route
 	target match.Target
 }
 
@@ -139,7 +144,8 @@ func (p *Proxy) find(r *http.Request) (found, *refusal) {
 	result := p.table.Lookup(r.Method, r.Host, target, r.Header)
 	switch {
 	case result.Route >= 0:
-		return found{Result: result, target: target}, p.routes[result.Route].refusesUpgrade(r.Header)
+		rt := p.routes[result.Route]
+		return found{Result: result, route: rt, target: target}, rt.refusesUpgrade(r.Header)
 	case result.Allow != nil:
 		return found{}, &refusal{status: http.StatusMethodNotAllowed, detail: "no route for this path takes " + r.Method, allow: result.Allow}
 	}
@@ -164,7 +170,7 @@ func (p *Proxy) Match(method string, u *url.URL) (*config.Route, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	return p.routes[f.Route].config, nil
+	return f.route.config, nil
 }
 
 // recover turns a panic into one 502 and one log line. A handler that was
@@ -176,16 +182,30 @@ func (x *exchange) recover() {
 		return
 	}
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		x.aborted = true
-		panic(http.ErrAbortHandler)
+		x.abort()
 	}
 	x.proxy.logger.Error("panic", "request_id", x.requestID, "route", x.routeName(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	if x.status != 0 {
-		x.aborted = true
-		panic(http.ErrAbortHandler)
+		x.abort()
 	}
 	x.outcome = OutcomeFailed
 	x.problem(http.StatusBadGateway, "an internal error")
+}
+
+// abort breaks the client's connection, so that it sees that its answer is not
+// whole. To an HTTP/1.0 client the end of a connection may be the end of the
+// answer, so its connection is reset.
+func (x *exchange) abort() {
+	x.aborted = true
+	if x.request.ProtoMajor == 1 && x.request.ProtoMinor == 0 {
+		if conn, _, err := x.control.Hijack(); err == nil {
+			if tcp, ok := conn.(interface{ SetLinger(sec int) error }); ok {
+				_ = tcp.SetLinger(0)
+			}
+			_ = conn.Close()
+		}
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // randomID returns 2n hexadecimal digits.

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/fender-proxy/fender/policy"
 	"github.com/fender-proxy/fender/proxy/config"
@@ -130,26 +129,17 @@ func (r *route) modifyResponse(resp *http.Response) error {
 	if x.call.Attempts > 1 {
 		x.outcome = OutcomeRetried
 	}
-	cleanAnswer(resp.Header)
+	cleanAnswer(resp, x.call.Streamed)
 	x.describe(resp.Header)
 	x.reason = x.call.Reason
 	if x.call.Streamed {
-		x.stream()
+		x.streamed = true
+		x.extend()
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.status = resp.StatusCode // it is written past us
 	}
 	return nil
-}
-
-// stream lifts the bounds that a whole answer has.
-func (x *exchange) stream() {
-	x.streamed = true
-	x.writeBy(time.Now().Add(x.route.config.Timeout.StreamIdle))
-	if x.call.Body.Complete() {
-		// The server goes on reading to notice a client that leaves.
-		_ = x.control.SetReadDeadline(time.Time{})
-	}
 }
 
 // handleError answers where there is nothing of the upstream to pass on.
@@ -184,7 +174,7 @@ func logTransition(l *slog.Logger, c *config.Route, t policy.Transition) {
 		"calls", t.Calls, "failures", t.Failures, "failure_rate", t.Rate, "consecutive_failures", t.Consecutive,
 	}
 	if t.To == policy.Open {
-		l.Warn("circuit", append(attrs, "until", t.Until, "last_error", t.LastError)...)
+		l.Warn("circuit", append(attrs, "until", t.Until, "last_error", short(t.LastError))...)
 		return
 	}
 	l.Info("circuit", attrs...)
