@@ -1,7 +1,6 @@
 package blackbox_test
 
 import (
-	"strings"
 	"testing"
 	"time"
 
