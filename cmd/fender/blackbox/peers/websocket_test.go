@@ -105,12 +105,12 @@ func TestAWebSocketIsRefusedWhereTheRouteDoesNotLetIt(t *testing.T) {
 func TestAWebSocketThatFallsSilentEnds(t *testing.T) {
 	peer := startEcho(t)
 	p := start(t, peer.url, socketRoutes)
+	begun := time.Now() // the tunnel is older than what its client sees of it
 	conn, _, err := websocket.Dial(t.Context(), "ws://"+p.Proxy+"/brief", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.CloseNow()
-	begun := time.Now()
 	if _, _, err := conn.Read(t.Context()); err == nil {
 		t.Error("got a message, want the connection's end")
 	}
