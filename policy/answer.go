@@ -13,10 +13,6 @@ import (
 	"sync"
 )
 
-// firstHold is how much is set aside for an answer of unknown length; more as
-// it comes.
-const firstHold = 4 << 10
-
 // receive reads an answer that is to be held, so that one that is truncated,
 // stalled or broken is a failed attempt and not a broken answer. It reports
 // whether the answer streams instead: then the attempt ends at its head, and
@@ -34,7 +30,7 @@ func (t *Transport) receive(req *http.Request, resp *http.Response, stop func() 
 	var held []byte
 	if t.holds(resp) {
 		var whole bool
-		held, whole, err = t.hold(resp)
+		held, whole, err = hold(resp.Body, resp.ContentLength, int64(t.Policy.Buffer), t.Memory)
 		if err != nil || whole {
 			_ = resp.Body.Close()
 		}
@@ -113,40 +109,6 @@ func (t *Transport) holds(resp *http.Response) bool {
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	return media != "text/event-stream"
 }
-
-// hold reads a body until its end, or until the buffer is full or there is no
-// memory for more, and reports whether that was its end. The memory it leaves
-// reserved is that of reserved(held).
-func (t *Transport) hold(resp *http.Response) (held []byte, whole bool, err error) {
-	size, limit := min(firstHold, int(t.Policy.Buffer)), int(t.Policy.Buffer)
-	if resp.ContentLength >= 0 {
-		size, limit = int(resp.ContentLength), int(resp.ContentLength)
-	}
-	if !t.Memory.reserve(int64(size)) {
-		return nil, false, nil
-	}
-	held = make([]byte, 0, size+1) // one byte more, to meet the end
-	for {
-		n, err := resp.Body.Read(held[len(held):cap(held)])
-		held = held[:len(held)+n]
-		switch {
-		case err == io.EOF:
-			return held, true, nil
-		case err != nil:
-			t.Memory.release(reserved(held))
-			return nil, false, err
-		case len(held) < cap(held):
-			continue
-		}
-		more := min(cap(held)-1, limit-(cap(held)-1))
-		if more <= 0 || !t.Memory.reserve(int64(more)) {
-			return held, false, nil
-		}
-		held = append(make([]byte, 0, cap(held)+more), held...)
-	}
-}
-
-func reserved(held []byte) int64 { return max(int64(cap(held))-1, 0) }
 
 // replaceBody makes held the answer's body. Its length is known now and said,
 // unless trailers need the chunked coding.

@@ -39,10 +39,9 @@ type Body struct {
 	length int64 // as declared; -1 if unknown
 	limit  int64 // of bytes; 0 is none
 
-	held     []byte // what has been read ahead
-	whole    bool   // held is all of it
-	reserved int64
-	memory   *Memory
+	held   []byte // what has been read ahead
+	whole  bool   // held is all of it
+	memory *Memory
 
 	attached bool // an attempt was given what is not held
 	read     int64
@@ -80,46 +79,15 @@ func (b *Body) hold(size Size, memory *Memory) *ClientError {
 	if b.limit > 0 && b.length > b.limit {
 		return b.fail(http.StatusRequestEntityTooLarge, fmt.Errorf("request body of %d bytes is over the limit of %d", b.length, b.limit))
 	}
-	want := int64(size)
-	if b.length > want || want == 0 {
+	if size == 0 || b.length > int64(size) {
 		return nil
 	}
-	if b.length > 0 {
-		want = b.length
-	}
-	if !memory.reserve(want) {
-		return nil
-	}
-	b.memory, b.reserved = memory, want
-	first := min(want, firstHold)
-	if b.length > 0 {
-		first = want
-	}
-	b.held = make([]byte, 0, first+1) // one byte more, to meet the end
-	for int64(len(b.held)) <= want {
-		if len(b.held) == cap(b.held) {
-			b.held = append(make([]byte, 0, min(2*int64(cap(b.held)), want+1)), b.held...)
-		}
-		n, err := b.Read(b.held[len(b.held):cap(b.held)])
-		b.held = b.held[:len(b.held)+n]
-		switch {
-		case errors.Is(err, io.EOF) && int64(len(b.held)) <= want:
-			b.whole = true
-			b.keep(int64(len(b.held)))
-			return nil
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return b.Err()
-		}
+	var err error
+	b.memory = memory
+	if b.held, b.whole, err = hold(b, b.length, int64(size), memory); err != nil {
+		return b.Err()
 	}
 	return nil
-}
-
-// keep reduces the reservation to n bytes.
-func (b *Body) keep(n int64) {
-	b.memory.release(b.reserved - n)
-	b.reserved = n
 }
 
 // close gives back the memory that b holds and ends the reading of the client's
@@ -127,7 +95,7 @@ func (b *Body) keep(n int64) {
 func (b *Body) close() {
 	if b != nil {
 		b.closed.Store(true)
-		b.keep(0)
+		b.memory.release(reserved(b.held))
 	}
 }
 
