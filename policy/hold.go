@@ -24,7 +24,7 @@ func hold(r io.Reader, declared, limit int64, m *Memory) (held []byte, whole boo
 		n, err := r.Read(held[len(held):cap(held)])
 		held = held[:len(held)+n]
 		switch {
-		case err == io.EOF: //nolint:errorlint // an error that wraps it is no end
+		case err == io.EOF: // itself: an error that wraps it is no end
 			return held, int64(len(held)) <= limit, nil
 		case err != nil:
 			m.release(reserved(held))
