@@ -66,7 +66,7 @@ func presentable(err error, proxyError string) error {
 // isLost reports whether err is the loss of a connection, as opposed to an
 // answer that cannot be understood.
 func isLost(err error) bool {
-	for _, lost := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed} {
+	for _, lost := range []error{errReplaced, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed} {
 		if errors.Is(err, lost) {
 			return true
 		}
