@@ -34,12 +34,12 @@ type attempt struct {
 // it is replaced once by a fresh one, as a part of the same attempt, if the
 // request may be sent again or nothing of it was written.
 func (t *Transport) try(call *Call, req *http.Request, timeout time.Duration) attempt {
-	end := time.Now().Add(timeout)
+	clock := newClock(call, timeout)
 	call.patience = min(timeout, t.Policy.Timeout.Request/2)
-	a := t.send(call, req, t.Upstream, end)
+	a := t.send(call, req, t.Upstream, clock)
 	if a.dead && call.ctx.Err() == nil && call.Body.sendable() && (a.unsent || t.repeatable(req)) {
 		t.count(call, a)
-		a = t.send(call, req, t.Fresh, end)
+		a = t.send(call, req, t.Fresh, clock)
 	}
 	t.count(call, a)
 	return a
@@ -59,11 +59,11 @@ func (t *Transport) count(call *Call, a attempt) {
 }
 
 // send makes one request to the upstream and reads its answer as far as it must
-// be known. It returns by end, as far as rt ends with its context.
-func (t *Transport) send(call *Call, req *http.Request, rt http.RoundTripper, end time.Time) attempt {
+// be known. It returns in time as far as rt ends with its context.
+func (t *Transport) send(call *Call, req *http.Request, rt http.RoundTripper, clock *clock) attempt {
 	start := time.Now()
 	ctx, cancel := context.WithCancelCause(call.ctx)
-	stop := attemptClock(call, end, cancel)
+	clock.start(cancel)
 	w := &wire{repeatable: t.repeatable(req)}
 	out := req.WithContext(w.trace(ctx, cancel))
 	call.Body.attach(out)
@@ -72,11 +72,11 @@ func (t *Transport) send(call *Call, req *http.Request, rt http.RoundTripper, en
 	status, streamed := 0, false
 	if err == nil {
 		status = resp.StatusCode
-		streamed, err = t.receive(req, resp, stop, cancel)
+		streamed, err = t.receive(req, resp, clock.stop, cancel)
 	}
 	a := t.judge(call, w, resp, err, context.Cause(ctx), start)
 	if !streamed {
-		stop()
+		clock.stop()
 		cancel(errEnded)
 	}
 	a.wire, a.status, a.streamed = w, status, streamed
@@ -101,21 +101,6 @@ func (t *Transport) judge(call *Call, w *wire, resp *http.Response, err, cause e
 		return broken(w, err)
 	}
 	return cutOff(call, cause, w.connected(), call.Body.sentSince(start))
-}
-
-// attemptClock ends an attempt at end. It returns a function that stops the
-// clock and reports whether the attempt was still in time. There is no timer
-// where the call's deadline comes first.
-func attemptClock(call *Call, end time.Time, cancel context.CancelCauseFunc) (stop func() bool) {
-	inTime := func() bool { return call.ctx.Err() == nil }
-	if !end.Before(call.deadline) {
-		return inTime
-	}
-	timer := time.AfterFunc(time.Until(end), func() {
-		cancel(errAttempt)
-		call.interrupt()
-	})
-	return func() bool { return timer.Stop() && inTime() }
 }
 
 // broken is an attempt that failed at the upstream or on the way to it.

@@ -46,9 +46,9 @@ type Body struct {
 	attached bool // an attempt was given what is not held
 	read     int64
 	touched  atomic.Bool  // and has read of it
-	stopped  atomic.Bool  // reading was made to fail, by us
 	closed   atomic.Bool  // the client's side must not be read any more
 	endedAt  atomic.Int64 // when the last byte was read, in Unix ns
+	onEnd    atomic.Pointer[func()]
 	failure  atomic.Pointer[ClientError]
 }
 
@@ -114,8 +114,9 @@ func (b *Body) Read(p []byte) (int, error) {
 		return n, b.fail(http.StatusRequestEntityTooLarge, fmt.Errorf("request body is over the limit of %d bytes", b.limit))
 	case err == io.EOF:
 		b.endedAt.Store(time.Now().UnixNano())
-		return n, err
-	case err != nil && b.stopped.Load():
+		if f := b.onEnd.Load(); f != nil {
+			(*f)()
+		}
 		return n, err
 	case err != nil:
 		return n, b.fail(clientStatus(err), err)
@@ -152,8 +153,9 @@ func (b *Body) Complete() bool { return !b.unread() }
 // unread reports whether the client's side has not been read to its end.
 func (b *Body) unread() bool { return b != nil && !b.whole && b.endedAt.Load() == 0 }
 
-// stuck reports whether an attempt may be reading the client's side.
-func (b *Body) stuck() bool { return b.unread() && b.touched.Load() }
+// atEnd has f called when the client's side has been read to its end, on the
+// goroutine that reads.
+func (b *Body) atEnd(f func()) { b.onEnd.Store(&f) }
 
 // sentSince returns from when on the upstream alone could have had the whole
 // request, for an attempt that began at start; the zero time if it never had.

@@ -3,7 +3,6 @@ package policy
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 )
 
@@ -22,11 +21,6 @@ var (
 type Call struct {
 	// Body is the request's body, or nil.
 	Body *Body
-	// Interrupt, if not nil, makes a Read of Body's source return soon. A
-	// transport waits for such a Read even after its context has ended
-	// (https://go.dev/issue/78555).
-	Interrupt func()
-
 	// Injected says that the request carries credentials that Fender gave it
 	// and none of the client's, so that a 401 is not the client's doing.
 	Injected bool
@@ -37,8 +31,6 @@ type Call struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	clock    *time.Timer
-	mu       sync.Mutex // of ended
-	ended    bool
 	alone    time.Duration // that the upstream alone had the request, so far
 	patience time.Duration // it must have had it before it is blamed for a call cut off
 	failed   bool          // an attempt before this one was a failure
@@ -102,9 +94,6 @@ func (c *Call) Deadline() time.Time { return c.deadline }
 
 // End frees what the call holds and ends what still goes on for it.
 func (c *Call) End() {
-	c.mu.Lock()
-	c.ended = true
-	c.mu.Unlock()
 	c.clock.Stop()
 	c.cancel(errEnded)
 	c.Body.close()
@@ -116,21 +105,6 @@ func (c *Call) remaining() time.Duration { return time.Until(c.deadline) }
 // stream turns the deadline off, because an answer streams from here on. It
 // reports whether the deadline had not passed yet.
 func (c *Call) stream() bool { return c.clock.Stop() }
-
-// interrupt makes the reading of a body return that no one waits for any more.
-// It does nothing once the call has ended: by then the connection may carry the
-// client's next request.
-func (c *Call) interrupt() {
-	if c.Interrupt == nil || !c.Body.stuck() {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.ended {
-		c.Body.stopped.Store(true)
-		c.Interrupt()
-	}
-}
 
 // sleep waits for d. It returns early, with the context's cause, if the call
 // ends.

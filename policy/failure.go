@@ -3,6 +3,7 @@ package policy
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -53,7 +54,10 @@ func diagnose(err error, w *wire) (result AttemptResult, on Condition, proxyErro
 // presentable returns err as it may be shown. What net/http says of an answer
 // that it can't read quotes it, and that may be a cookie or an essay.
 func presentable(err error, proxyError string) error {
-	if proxyError != httpProtocolError {
+	switch {
+	case err.Error() == "EOF":
+		return fmt.Errorf("connection closed before the answer: %w", err)
+	case proxyError != httpProtocolError:
 		return err
 	}
 	text, _, quotes := strings.Cut(err.Error(), `"`)

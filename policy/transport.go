@@ -67,8 +67,6 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	t.record(call, a, &permit)
 	if a.resp == nil {
-		// The transport may still be reading what no one wants any more.
-		call.interrupt()
 		return nil, &NoAnswerError{Reason: a.reason, Err: a.err}
 	}
 	if s, ok := a.resp.Body.(*stream); ok {

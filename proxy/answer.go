@@ -27,7 +27,7 @@ func (x *exchange) answer() {
 		return
 	}
 	x.explain()
-	status, detail := describeReason(call.Reason)
+	status, detail := describeReason(call)
 	x.problem(status, detail)
 }
 
@@ -93,7 +93,8 @@ func (x *exchange) blameClient(err *policy.ClientError) {
 
 // refuse answers a request that no route takes.
 func (x *exchange) refuse(r *refusal) {
-	x.outcome, x.invalid = OutcomeRefused, true
+	x.outcome, x.invalid, x.refusal = OutcomeRefused, true, r.detail
+	x.Header().Set("Proxy-Status", "fender; error=http_request_error")
 	if r.allow != nil {
 		x.Header().Set("Allow", strings.Join(r.allow, ", "))
 	}
@@ -102,8 +103,8 @@ func (x *exchange) refuse(r *refusal) {
 
 // describeReason returns status and text of a problem. The text holds nothing
 // that only an operator should see.
-func describeReason(reason policy.Reason) (status int, detail string) {
-	switch reason {
+func describeReason(call *policy.Call) (status int, detail string) {
+	switch call.Reason {
 	case policy.ReasonOpen:
 		return http.StatusServiceUnavailable, "the upstream has been failing and is left alone for now"
 	case policy.ReasonThrottled:
@@ -115,6 +116,10 @@ func describeReason(reason policy.Reason) (status int, detail string) {
 	case policy.ReasonUnauthorized:
 		return http.StatusBadGateway, "no credentials for the upstream could be had"
 	case policy.ReasonUnreachable, policy.ReasonError:
+	}
+	switch call.ProxyError {
+	case "dns_error", "connection_refused", "connection_timeout", "tls_certificate_error":
+		return http.StatusBadGateway, "the upstream could not be reached"
 	}
 	return http.StatusBadGateway, "the upstream gave no whole answer"
 }

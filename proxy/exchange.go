@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/fender-proxy/fender/policy"
@@ -61,8 +60,8 @@ type exchange struct {
 	aborted  bool    // the client saw its connection break
 	left     bool    // the client does not take its answer
 	streamed bool
-	rest     bool        // of the request is to be read once the answer is out
-	stopped  atomic.Bool // reading the request was made to fail
+	rest     bool // of the request is to be read once the answer is out
+	refusal  string
 }
 
 func (p *Proxy) begin(w http.ResponseWriter, r *http.Request) *exchange {
@@ -98,11 +97,9 @@ func (x *exchange) serve(r *http.Request) {
 	x.call.Injected = rt.injects(r.Header)
 	x.writeBy(x.call.Deadline())
 	if body != nil {
+		// A transport waits for the client's body even after its context has
+		// ended (https://go.dev/issue/78555).
 		x.readBy(x.call.Deadline())
-		x.call.Interrupt = func() {
-			x.stopped.Store(true)
-			x.readBy(time.Unix(1, 0))
-		}
 	}
 
 	r = r.WithContext(x.call.Context())      //nolint:contextcheck // it was made from r's
@@ -143,13 +140,10 @@ func (x *exchange) Write(b []byte) (int, error) {
 func (x *exchange) extend() {
 	until := time.Now().Add(x.route.config.Timeout.StreamIdle)
 	x.writeBy(until)
-	switch {
-	case x.stopped.Load():
-	case x.call.Body.Complete():
-		x.readBy(time.Time{}) // the server reads on to notice a client that leaves
-	default:
-		x.readBy(until)
+	if x.call.Body.Complete() {
+		until = time.Time{} // the server reads on to notice a client that leaves
 	}
+	x.readBy(until)
 }
 
 // end counts and logs the exchange.

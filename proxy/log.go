@@ -50,6 +50,9 @@ func (l *requestLog) request(x *exchange, took time.Duration) {
 		slog.String("request_id", x.requestID),
 	)
 	attrs = append(attrs, callAttrs(x)...)
+	if x.refusal != "" {
+		attrs = append(attrs, slog.String("error", short(x.refusal)))
+	}
 	if id := x.request.Header.Get("ININ-Correlation-Id"); id != "" {
 		attrs = append(attrs, slog.String("correlation_id", short(id)))
 	}

@@ -95,8 +95,8 @@ func (p *Proxy) Close() {
 // ServeHTTP answers one request of a client.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := p.begin(w, r)
-	defer x.end() //nolint:contextcheck // it logs under the context of r
 	defer x.finishRequest()
+	defer x.end() //nolint:contextcheck // it logs under the context of r
 	defer x.recover()
 	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
 		// An HTTP/1.0 client may frame its requests otherwise than we do.
@@ -133,7 +133,7 @@ type found struct {
 func (p *Proxy) find(r *http.Request) (found, *refusal) {
 	switch {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
-		return found{}, &refusal{status: http.StatusMethodNotAllowed, detail: r.Method + " is never proxied"}
+		return found{}, &refusal{status: http.StatusMethodNotAllowed, detail: r.Method + " is never proxied", allow: p.allowed(r)}
 	case p.loops(r.Header):
 		return found{}, &refusal{status: http.StatusLoopDetected, detail: "the request has been here before: an upstream leads back to this proxy"}
 	}
@@ -150,6 +150,14 @@ func (p *Proxy) find(r *http.Request) (found, *refusal) {
 		return found{}, &refusal{status: http.StatusMethodNotAllowed, detail: "no route for this path takes " + r.Method, allow: result.Allow}
 	}
 	return found{}, &refusal{status: http.StatusNotFound, detail: "no route takes this request"}
+}
+
+// allowed returns the methods that the routes of a request's path take.
+func (p *Proxy) allowed(r *http.Request) []string {
+	if target, err := match.ParseTarget(r.RequestURI); err == nil {
+		return append([]string{}, p.table.Lookup(r.Method, r.Host, target, r.Header).Allow...)
+	}
+	return []string{}
 }
 
 // loops reports whether a request has been through this process before.

@@ -107,7 +107,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"no route", "GET", "/two", nil, 404, ""},
 		{"another method", "POST", "/one/1", nil, 405, "GET, HEAD, PUT"},
-		{"TRACE", "TRACE", "/one/1", nil, 405, ""},
+		{"TRACE", "TRACE", "/one/1", nil, 405, "GET, HEAD, PUT"},
 		{"CONNECT", "CONNECT", "a.test:80", nil, 405, ""},
 		{"a dot segment", "GET", "/one/%2e%2e", nil, 400, ""},
 		{"h2c", "GET", "/one/1", []string{"Connection", "Upgrade", "Upgrade", "h2c"}, 403, ""},
@@ -125,7 +125,10 @@ func TestRefusals(t *testing.T) {
 			if err := json.Unmarshal([]byte(text(t, resp)), &problem); err != nil || problem.Status != tt.status {
 				t.Errorf("got %v, status %d", err, problem.Status)
 			}
-			if !strings.Contains(r.log.String(), "outcome=invalid") {
+			if _, ok := resp.Header["Allow"]; ok != (tt.status == 405) {
+				t.Errorf("got Allow %t with %d (RFC 9110, 15.5.6)", ok, tt.status)
+			}
+			if !strings.Contains(r.log.String(), "outcome=invalid") || !strings.Contains(r.log.String(), "error=") {
 				t.Errorf("got log %s", r.log)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httputil"
 	"slices"
@@ -167,15 +168,15 @@ func (r *route) refusesUpgrade(h http.Header) *refusal {
 	return nil
 }
 
-// logTransition writes one line for a change of a breaker's state.
+// logTransition writes one line for a change of a breaker's state; for its
+// opening, with what it had counted.
 func logTransition(l *slog.Logger, c *config.Route, t policy.Transition) {
-	attrs := []any{
-		"route", c.Name, "upstream", c.Upstream, "from", t.From, "to", t.To, "cause", t.Cause,
-		"calls", t.Calls, "failures", t.Failures, "failure_rate", t.Rate, "consecutive_failures", t.Consecutive,
-	}
-	if t.To == policy.Open {
-		l.Warn("circuit", append(attrs, "until", t.Until, "last_error", short(t.LastError))...)
+	attrs := []any{"route", c.Name, "upstream", c.Upstream, "from", t.From, "to", t.To, "cause", t.Cause}
+	if t.To != policy.Open {
+		l.Info("circuit", attrs...)
 		return
 	}
-	l.Info("circuit", attrs...)
+	l.Warn("circuit", append(attrs,
+		"calls", t.Calls, "failures", t.Failures, "failure_rate", math.Round(t.Rate*1e3)/1e3, "consecutive_failures", t.Consecutive,
+		"until", t.Until, "last_error", short(t.LastError))...)
 }

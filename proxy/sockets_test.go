@@ -203,18 +203,38 @@ func TestAnswerStreamsWhileTheClientIsSending(t *testing.T) {
 	}
 }
 
-// What the attempt's clock does to a client that is sending is not the
-// client's doing.
-func TestAttemptTimeoutWhileTheClientIsSending(t *testing.T) {
+// The time that a client takes to send a body that is passed on while it comes
+// is not the attempt's: that begins when the upstream has the whole request.
+func TestAttemptBeginsWhenAStreamedBodyHasBeenSent(t *testing.T) {
 	deaf := listen(t, func(_ net.Conn, br *bufio.Reader) { _, _ = io.Copy(io.Discard, br) })
-	_, address := over(t, deaf, "timeout: {request: 10s, attempt: 200ms}, fallback: {methods: [PUT], status: 203, body: sorry}, breaker: {consecutive_failures: 1}")
-	c := dial(t, address)
-	c.send("PUT /one/ HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n%s", strings.Repeat("x", 100_000))
-	resp, body, err := c.answer("PUT")
-	if err != nil || resp.StatusCode != 203 || body != "sorry" || !resp.Close {
-		t.Errorf("got %d %q, %v, close %t", resp.StatusCode, body, err, resp.Close)
-	}
-	checkHeader(t, resp.Header, map[string]string{"Fender-Reason": "timeout", "Fender-Circuit": "closed"})
+	const head = "PUT /one/ HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"
+	half := strings.Repeat("x", 100_000)
+	t.Run("a client that stalls has until the deadline", func(t *testing.T) {
+		t.Parallel()
+		_, address := over(t, deaf, "timeout: {request: 1s, attempt: 100ms}, breaker: {consecutive_failures: 1}")
+		c := dial(t, address)
+		start := time.Now()
+		c.send("%s%s", head, half)
+		resp, _, err := c.answer("PUT")
+		if err != nil || resp.StatusCode != 408 || !resp.Close || time.Since(start) < time.Second {
+			t.Errorf("got %d, %v, close %t after %v", resp.StatusCode, err, resp.Close, time.Since(start))
+		}
+		checkHeader(t, resp.Header, map[string]string{"Fender-Circuit": "closed", "Fender-Reason": ""})
+	})
+	t.Run("an upstream that does not answer has the attempt's time", func(t *testing.T) {
+		t.Parallel()
+		r, address := over(t, deaf, "timeout: {request: 19s, attempt: 100ms}, fallback: {methods: [PUT], status: 203, body: sorry}, breaker: {consecutive_failures: 1}")
+		c := dial(t, address)
+		c.send("%s%s%s", head, half, half)
+		resp, body, err := c.answer("PUT")
+		if err != nil || resp.StatusCode != 203 || body != "sorry" {
+			t.Errorf("got %d %q, %v", resp.StatusCode, body, err)
+		}
+		checkHeader(t, resp.Header, map[string]string{"Fender-Reason": "timeout"})
+		if log := r.log.String(); !strings.Contains(log, "msg=request") && strings.Contains(log, "deadline") {
+			t.Errorf("got log %s", log)
+		}
+	})
 }
 
 func TestTunnelEndsWhenItsClientDoesNotRead(t *testing.T) {

@@ -22,14 +22,9 @@ const (
 // has not been read to its end. Left alone, net/http would read on before it
 // sends a byte of the answer, for as long as the client likes.
 func (x *exchange) settleRequest() {
-	if x.stopped.Load() {
+	if !x.complete() && !x.arrives() {
 		x.closeAfter()
-		return
 	}
-	if x.complete() || x.arrives() {
-		return
-	}
-	x.closeAfter()
 }
 
 // complete reports whether the request's body has been read to its end.
