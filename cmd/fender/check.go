@@ -12,7 +12,7 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check --config FILE",
 		Short: "Validate a configuration; open nothing",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 	}
 	settings := newSettings(cmd.Flags())
 	strict := cmd.Flags().Bool("strict", false, "fail on warnings too")

@@ -17,7 +17,7 @@ func newDemo() *cobra.Command {
 		Long: `Show what Fender does: callers, the sidecar and a CRM that fails on a schedule,
 in one process on loopback. It needs no configuration and no network, and goes
 on until Ctrl-C.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	once := cmd.Flags().Bool("once", false, "end after one schedule, in under a minute; exit with 1 if anything went otherwise than announced")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -21,7 +21,7 @@ func TestADemoThatIsStoppedIsNoFailure(t *testing.T) {
 
 func TestTheDemoTakesNoArguments(t *testing.T) {
 	code, stdout, stderr := fender(t, "demo", "twice")
-	if code != exitUsage || stdout != "" || !strings.Contains(stderr, `unknown command "twice" for "fender demo"`) {
+	if code != exitUsage || stdout != "" || !strings.Contains(stderr, `fender demo takes no argument, got "twice"`) {
 		t.Errorf("got exit code %d, stdout %q, stderr %q, want %d", code, stdout, stderr, exitUsage)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,7 +21,7 @@ func newExplain() *cobra.Command {
 		Use:     "explain --config FILE METHOD URL",
 		Short:   "Show the route that a request takes, and its effective policy",
 		Example: "  fender explain --config config.yaml GET /v1/customers/42",
-		Args:    cobra.ExactArgs(2),
+		Args:    methodAndURL,
 	}
 	settings := newSettings(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -40,6 +41,14 @@ func newExplain() *cobra.Command {
 		return explain(cmd.OutOrStdout(), cfg, route)
 	}
 	return cmd
+}
+
+// methodAndURL takes the two arguments of a request line.
+func methodAndURL(_ *cobra.Command, args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("a METHOD and a URL are needed, got %d arguments (such as GET /v1/customers/42)", len(args))
+	}
+	return nil
 }
 
 // parseTarget reads a request's target: a path, with or without a query, or a
@@ -67,12 +76,12 @@ func match(cfg *config.Config, method string, target *url.URL) (*config.Route, e
 
 // explain prints the route and, aligned, each of its settings with its origin.
 func explain(w io.Writer, cfg *config.Config, route *config.Route) error {
-	fmt.Fprintf(w, "route     %s\n", route.Name)
+	fmt.Fprintf(w, "route     %s %s\n", route.Name, cmp.Or(route.Match.Path, "(any path)"))
 	fmt.Fprintf(w, "upstream  %s %s\n\n", route.Upstream, cfg.Upstreams[route.Upstream].URL)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PATH\tVALUE\tORIGIN")
+	fmt.Fprintln(table, "PATH\tORIGIN\tVALUE")
 	for _, s := range route.Explain() {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", s.Path, s.Value, s.Origin)
+		fmt.Fprintf(table, "%s\t%s\t%s\n", s.Path, s.Origin, s.Value)
 	}
 	return table.Flush()
 }

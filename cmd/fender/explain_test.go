@@ -12,17 +12,17 @@ func TestExplainShowsTheRouteAndWhereItsValuesComeFrom(t *testing.T) {
 		if code != exitOK || stderr != "" {
 			t.Fatalf("%s: got exit code %d, stderr %q", target, code, stderr)
 		}
-		if want := "route     customer\nupstream  crm http://127.0.0.1:9\n\nPATH "; !strings.HasPrefix(stdout, want) {
+		if want := "route     customer /v1/customers/{id}\nupstream  crm http://127.0.0.1:9\n\nPATH "; !strings.HasPrefix(stdout, want) {
 			t.Errorf("%s: got %q, want it to begin with %q", target, stdout, want)
 		}
 		var found bool
 		for line := range strings.Lines(stdout) {
 			if columns := strings.Fields(line); len(columns) > 2 && columns[0] == "timeout.request" {
-				found = columns[1] == "2s" && columns[2] == "route"
+				found = columns[1] == "route" && columns[2] == "2s"
 			}
 		}
 		if !found {
-			t.Errorf("%s: got %s\nwant timeout.request, 2s, route", target, stdout)
+			t.Errorf("%s: got %s\nwant timeout.request, route, 2s", target, stdout)
 		}
 	}
 }

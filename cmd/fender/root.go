@@ -63,6 +63,7 @@ func newRoot() *cobra.Command {
 		Use:           "fender",
 		Short:         "A resilience sidecar between a Data Action handler and the APIs it calls",
 		Args:          unknownCommand,
+		Version:       thisBuild().version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 
@@ -73,7 +74,16 @@ func newRoot() *cobra.Command {
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return runSidecar(cmd, settings) }
 	root.AddCommand(newRun(), newCheck(), newExplain(), newDemo(), newVersion())
 	root.SetHelpCommand(newHelp())
+	root.SetVersionTemplate("fender {{.Version}}\n")
 	return root
+}
+
+// noArgs refuses every argument; most often it is a file's name.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no argument, got %q (a configuration is named by --config FILE)", cmd.CommandPath(), args[0])
+	}
+	return nil
 }
 
 // unknownCommand refuses every argument: the root takes only commands.

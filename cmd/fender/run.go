@@ -28,7 +28,7 @@ func newRun() *cobra.Command {
 
 A flag comes before the environment (--log-level before FENDER_LOG_LEVEL), the
 environment before the file, the file before what is built in.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	settings := newSettings(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runSidecar(cmd, settings) }
@@ -46,7 +46,12 @@ func runSidecar(cmd *cobra.Command, settings *settings) error {
 	if err != nil {
 		return err
 	}
-	logger := newLogger(cmd.ErrOrStderr(), cfg.Log)
+	// A log that nobody reads, or that nobody can write to any more, must not
+	// stop what it tells of.
+	signal.Ignore(syscall.SIGPIPE)
+	queue := newLogQueue(cmd.ErrOrStderr(), cfg.Log)
+	defer queue.Close()
+	logger := newLogger(queue, cfg.Log)
 	// net/http has things to say without being asked, such as an upstream's
 	// bytes on an idle connection. They go where the rest goes.
 	slog.SetLogLoggerLevel(slog.LevelDebug)

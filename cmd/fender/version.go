@@ -42,7 +42,7 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, the revision, Go's version and the platform",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
 			b := thisBuild()
 			fmt.Fprintf(cmd.OutOrStdout(), "fender %s\nrevision %s\n%s\n%s/%s\n",

@@ -7,7 +7,7 @@ import (
 
 var (
 	errUnterminated = errors.New(`"${" without "}"`)
-	errVariableName = errors.New(`"${" without a variable's name`)
+	errVariableName = errors.New(`"${" without a variable's name and "}" or ":-default}" behind it`)
 )
 
 // expand replaces ${NAME}, ${NAME:-default} and $$ in raw; any other dollar sign

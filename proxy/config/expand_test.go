@@ -28,11 +28,11 @@ func TestExpand(t *testing.T) {
 		"an unset variable":                     {"${B}", "unset [B]"},
 		"two unset variables":                   {"${B}${A}${C}", "unsetaunset [B C]"},
 		"a variable that does not end":          {"${A", `"${" without "}"`},
-		"a variable without a name":             {"${}", `"${" without a variable's name`},
-		"a default without a name":              {"${:-a}", `"${" without a variable's name`},
-		"a name that begins with a digit":       {"${9}", `"${" without a variable's name`},
-		"a name with a blank":                   {"${A }", `"${" without a variable's name`},
-		"another operator than that of default": {"${A-b}", `"${" without a variable's name`},
+		"a variable without a name":             {"${}", `"${" without a variable's name and "}" or ":-default}" behind it`},
+		"a default without a name":              {"${:-a}", `"${" without a variable's name and "}" or ":-default}" behind it`},
+		"a name that begins with a digit":       {"${9}", `"${" without a variable's name and "}" or ":-default}" behind it`},
+		"a name with a blank":                   {"${A }", `"${" without a variable's name and "}" or ":-default}" behind it`},
+		"another operator than that of default": {"${A-b}", `"${" without a variable's name and "}" or ":-default}" behind it`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

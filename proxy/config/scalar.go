@@ -115,7 +115,10 @@ func (d *decoder) read(v reflect.Value, text, tag string, f field) (complaint, h
 		v.Set(reflect.ValueOf(at))
 		return "", ""
 	case t == secretType || t == reflect.TypeFor[string]():
-		if number || tag == "!!bool" {
+		switch {
+		case number && f.key == "listen":
+			return "must be text", `write "127.0.0.1:TEXT" or ":TEXT"`
+		case number || tag == "!!bool":
 			return "must be text", `put it in quotes: "TEXT"`
 		}
 		d.set(v, text, f)

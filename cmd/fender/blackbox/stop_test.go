@@ -3,6 +3,8 @@ package blackbox_test
 import (
 	"fmt"
 	"net"
+	"os"
+	"os/exec"
 	"syscall"
 	"testing"
 	"time"
@@ -130,5 +132,60 @@ func TestASecondSignalEndsItNow(t *testing.T) {
 	p.Signal(t, syscall.SIGTERM)
 	if code := p.Wait(t); code != 1 {
 		t.Errorf("got exit code %d, want 1", code)
+	}
+}
+
+// free returns an address that nobody listens on.
+func free(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// A log that nobody reads must stop neither requests nor the end; one whose reader is gone neither.
+func TestAStalledOrBrokenLogStopsNothing(t *testing.T) {
+	for name, gone := range map[string]bool{"a reader that stalls": false, "a reader that is gone": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			up := wire.Listen(t)
+			up.Script(wire.Reply(200, "fine"))
+			address := free(t)
+			file := sidecar.WriteConfig(t, "listen: "+address+"\nmetrics: {listen: \"\"}\ndrain: 100ms\nupstreams: {up: {url: "+up.URL()+"}}\nroutes: [{name: a, upstream: up}]\n")
+			reader, writer, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(binary, "run", "--config", file)
+			cmd.Stderr = writer
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			writer.Close()
+			if gone {
+				reader.Close()
+			} else {
+				defer reader.Close()
+			}
+			sidecar.Await(t, "it listens", func() bool {
+				conn, err := net.Dial("tcp", address)
+				if err == nil {
+					conn.Close()
+				}
+				return err == nil
+			})
+			for i := range 1000 { // some 300 KiB of lines; a pipe takes 64
+				if answer := wire.Do(t, address, "GET", "/", ""); answer.StatusCode != 200 {
+					t.Fatalf("request %d: got status %d", i, answer.StatusCode)
+				}
+			}
+			cmd.Process.Signal(syscall.SIGTERM)
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("got %v, want exit code 0", err)
+			}
+		})
 	}
 }
