@@ -60,8 +60,8 @@ type exchange struct {
 	aborted  bool    // the client saw its connection break
 	left     bool    // the client does not take its answer
 	streamed bool
-	rest     bool // of the request is to be read once the answer is out
-	refusal  string
+	rest     bool   // of the request is to be read once the answer is out
+	refusal  string // why no route takes the request, for the log
 }
 
 func (p *Proxy) begin(w http.ResponseWriter, r *http.Request) *exchange {
@@ -141,7 +141,7 @@ func (x *exchange) extend() {
 	until := time.Now().Add(x.route.config.Timeout.StreamIdle)
 	x.writeBy(until)
 	if x.call.Body.Complete() {
-		until = time.Time{} // the server reads on to notice a client that leaves
+		until = time.Time{} // also lifts one that was set just as the body ended
 	}
 	x.readBy(until)
 }

@@ -135,11 +135,8 @@ func TestAnswerDoesNotWaitForTheRequestsBody(t *testing.T) {
 		for range 3 {
 			c.send("POST /two HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
 			resp, _, err := c.answer("POST")
-			if err != nil || resp.StatusCode != 404 {
+			if err != nil || resp.StatusCode != 404 || resp.Close {
 				t.Fatalf("got %v, %v", resp, err)
-			}
-			if resp.Close {
-				c = dial(t, address) // allowed on a machine that takes its time
 			}
 		}
 	})
