@@ -68,6 +68,9 @@ func TestWhatIsHeldAndWhatStreams(t *testing.T) {
 			if err != nil || len(b) != tt.size || call.Streamed != tt.streamed || resp.ContentLength != tt.length {
 				t.Errorf("got %d bytes, %v, streamed %t, length %d", len(b), err, call.Streamed, resp.ContentLength)
 			}
+			if held := r.Memory.used.Load(); tt.streamed && held != 0 {
+				t.Errorf("got %d bytes held for what has been passed on", held)
+			}
 			_ = resp.Body.Close()
 			_ = resp.Body.Close()
 			if held := r.Memory.used.Load(); held != 0 {

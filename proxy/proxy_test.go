@@ -151,7 +151,7 @@ routes:
     fallback:
       methods: [GET, HEAD]
       status: 203
-      headers: {Content-Type: "application/vnd.x+json", X-Extra: "1"}
+      headers: {Content-Type: "application/vnd.x+json", X-Extra: "1", Retry-After: "9999"}
       body: '{"id":"{{.Params.id}}","why":"{{.Reason}}","circuit":"{{.Circuit}}","in":{{.RetryAfter}},"route":"{{.Route}}","req":"{{.RequestID}}"}'
 `
 	synctest.Test(t, func(t *testing.T) {
@@ -162,7 +162,7 @@ routes:
 		}
 		checkHeader(t, first.Header, map[string]string{
 			"Fender-Outcome": "fallback", "Fender-Reason": "error", "Fender-Circuit": "open", "Fender-Attempts": "1",
-			"Proxy-Status": "fender; received-status=500", "Retry-After": "", "X-Extra": "1", "Content-Type": "application/vnd.x+json", "Cache-Control": "no-store",
+			"Proxy-Status": "fender; received-status=500", "Retry-After": "9999", "X-Extra": "1", "Content-Type": "application/vnd.x+json", "Cache-Control": "no-store",
 		})
 		<-time.After(5 * time.Second)
 		second := r.get(t, "/v1/1")
