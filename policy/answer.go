@@ -31,13 +31,12 @@ func (t *Transport) receive(req *http.Request, resp *http.Response, stop func() 
 	if t.holds(resp) {
 		var whole bool
 		held, whole, err = hold(resp.Body, resp.ContentLength, int64(t.Policy.Buffer), t.Memory)
-		if err != nil || whole {
-			_ = resp.Body.Close()
-		}
 		if err != nil {
+			_ = resp.Body.Close()
 			return false, err
 		}
 		if whole {
+			_ = resp.Body.Close()
 			t.replaceBody(resp, held)
 			return false, nil
 		}

@@ -41,6 +41,7 @@ func (t *Transport) try(call *Call, req *http.Request, timeout time.Duration) at
 		t.count(call, a)
 		a = t.send(call, req, t.Fresh, clock)
 	}
+	clock.stop()
 	t.count(call, a)
 	return a
 }
@@ -63,7 +64,7 @@ func (t *Transport) count(call *Call, a attempt) {
 func (t *Transport) send(call *Call, req *http.Request, rt http.RoundTripper, clock *clock) attempt {
 	start := time.Now()
 	ctx, cancel := context.WithCancelCause(call.ctx)
-	clock.start(cancel)
+	clock.ends(cancel)
 	w := &wire{repeatable: t.repeatable(req)}
 	out := req.WithContext(w.trace(ctx, cancel))
 	call.Body.attach(out)
@@ -76,7 +77,6 @@ func (t *Transport) send(call *Call, req *http.Request, rt http.RoundTripper, cl
 	}
 	a := t.judge(call, w, resp, err, context.Cause(ctx), start)
 	if !streamed {
-		clock.stop()
 		cancel(errEnded)
 	}
 	a.wire, a.status, a.streamed = w, status, streamed

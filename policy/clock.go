@@ -16,7 +16,8 @@ type clock struct {
 
 	mu      sync.Mutex
 	timer   *time.Timer
-	cancel  context.CancelCauseFunc
+	cancel  context.CancelCauseFunc // of the attempt's request on its way
+	rung    bool
 	stopped bool
 }
 
@@ -39,19 +40,24 @@ func (c *clock) run() {
 	}
 }
 
-func (c *clock) ring() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.cancel != nil {
-		c.cancel(errAttempt)
-	}
-}
-
-// start names what the clock ends: the attempt's first request, or its second.
-func (c *clock) start(cancel context.CancelCauseFunc) {
+// ends names the request that the clock ends: the attempt's first, or the one
+// that replaces it, which has only what is left of the time.
+func (c *clock) ends(cancel context.CancelCauseFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cancel = cancel
+	if c.rung {
+		cancel(errAttempt)
+	}
+}
+
+func (c *clock) ring() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rung = true
+	if c.cancel != nil {
+		c.cancel(errAttempt)
+	}
 }
 
 // stop stops the clock for good and reports whether the attempt was in time.

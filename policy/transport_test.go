@@ -110,6 +110,19 @@ func TestDeadConnectionIsReplacedOnce(t *testing.T) {
 			t.Errorf("got %v, %q, %d fresh calls", err, call.Reason, r.fresh.calls)
 		}
 	})
+	bubble(t, "within the time of its attempt", func(t *testing.T) {
+		r := newRig(t, func(p *Policy) { p.Retry, p.Timeout.Attempt = nil, 100*time.Millisecond }, func(req *http.Request) (*http.Response, error) {
+			connected(req, true)
+			<-time.After(60 * time.Millisecond)
+			return dead(req)
+		})
+		r.fresh.steps = []step{hangs}
+		start := time.Now()
+		_, call, err := r.get(t)
+		if err == nil || call.Attempts != 2 || call.Reason != ReasonTimeout || time.Since(start) != 100*time.Millisecond {
+			t.Errorf("got %v, %d attempts, %q after %v", err, call.Attempts, call.Reason, time.Since(start))
+		}
+	})
 	bubble(t, "and only once", func(t *testing.T) {
 		r := newRig(t, func(p *Policy) { p.Retry = nil }, dead)
 		r.fresh.steps = []step{resets}
