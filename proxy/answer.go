@@ -20,7 +20,6 @@ func (x *exchange) answer() {
 		x.blameClient(call.ClientErr)
 		return
 	}
-	x.reason = call.Reason
 	x.writeBy(time.Now().Add(max(answerGrace, time.Until(call.Deadline()))))
 	x.outcome = ours(call)
 	if x.route.fallback.covers(call.Reason, x.request.Method) && x.fallBack() {
@@ -94,6 +93,7 @@ func (x *exchange) blameClient(err *policy.ClientError) {
 // refuse answers a request that no route takes.
 func (x *exchange) refuse(r *refusal) {
 	x.outcome, x.invalid, x.refusal = OutcomeRefused, true, r.detail
+	x.writeBy(time.Now().Add(refusalTime))
 	x.Header().Set("Proxy-Status", "fender; error=http_request_error")
 	if r.allow != nil {
 		x.Header().Set("Allow", strings.Join(r.allow, ", "))
@@ -144,6 +144,10 @@ func proxyStatus(call *policy.Call) string {
 
 // problem writes a problem (RFC 9457) as the whole answer.
 func (x *exchange) problem(status int, detail string) {
+	var reason policy.Reason
+	if x.call != nil {
+		reason = x.call.Reason
+	}
 	body, _ := json.Marshal(struct {
 		Type      string        `json:"type"`
 		Title     string        `json:"title"`
@@ -152,7 +156,7 @@ func (x *exchange) problem(status int, detail string) {
 		Reason    policy.Reason `json:"reason,omitempty"`
 		Route     string        `json:"route,omitempty"`
 		RequestID string        `json:"request_id"`
-	}{"about:blank", http.StatusText(status), status, detail, x.reason, x.routeName(), x.requestID})
+	}{"about:blank", http.StatusText(status), status, detail, reason, x.routeName(), x.requestID})
 	x.Header().Set("Content-Type", "application/problem+json")
 	x.write(status, append(body, '\n'))
 }

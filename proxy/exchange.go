@@ -52,7 +52,6 @@ type exchange struct {
 	route     *route // nil if no route takes the request
 	found     found
 	call      *policy.Call
-	reason    policy.Reason // given to the client
 
 	status   int     // of the final answer; 0 until there is one
 	outcome  Outcome // as the client is told
@@ -65,7 +64,7 @@ type exchange struct {
 }
 
 func (p *Proxy) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{
+	return &exchange{
 		ResponseWriter: w,
 		control:        http.NewResponseController(w),
 		proxy:          p,
@@ -73,8 +72,6 @@ func (p *Proxy) begin(w http.ResponseWriter, r *http.Request) *exchange {
 		start:          time.Now(),
 		requestID:      requestID(r.Header),
 	}
-	x.writeBy(x.start.Add(refusalTime))
-	return x
 }
 
 type exchangeKey struct{}

@@ -258,10 +258,12 @@ upstreams:
   keyed: {url: "http://a.test", headers: {X-API-Key: k}}
   tagged: {url: "http://a.test", headers: {X-Env: prod}}
   bearer: {url: "http://127.0.0.1:1", headers: {Authorization: Bearer t}}
+  lower: {url: "http://127.0.0.1:1", headers: {authorization: Bearer t}}
 routes:
   - {name: keyed, match: {path: /keyed}, upstream: keyed}
   - {name: tagged, match: {path: /tagged}, upstream: tagged}
   - {name: bearer, match: {path: /bearer}, upstream: bearer}
+  - {name: lower, match: {path: /lower}, upstream: lower}
 `
 	tests := []struct {
 		target, authorization, class string
@@ -270,6 +272,7 @@ routes:
 		{"/keyed", "Bearer client", ""},
 		{"/tagged", "", ""},
 		{"/bearer", "Bearer client", "unauthorized"},
+		{"/lower", "Bearer client", "unauthorized"},
 	}
 	for _, tt := range tests {
 		r := newRig(t, strings.ReplaceAll(yaml, "http://a.test", "http://127.0.0.1:1"), says(401, ""))

@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"log/slog"
-	"maps"
 	"math"
 	"net/http"
 	"net/http/httputil"
@@ -25,6 +24,10 @@ type route struct {
 	metrics  *routeMetrics
 	proxy    *httputil.ReverseProxy
 	via      string // our name, empty if it is not to be added
+
+	// credentials says that every request is given some, authorization that
+	// the client's Authorization does not go through.
+	credentials, authorization bool
 }
 
 // errReplaced says that an upstream's answer is not to be passed on, because
@@ -38,6 +41,10 @@ func newRoute(p *Proxy, c *config.Route, requests, answers *policy.Memory) (*rou
 	}
 	if r.upstream.config.Via {
 		r.via = p.pseudonym
+	}
+	for name := range r.upstream.config.Headers {
+		r.credentials = r.credentials || isCredential(name)
+		r.authorization = r.authorization || strings.EqualFold(name, "Authorization")
 	}
 	var err error
 	if r.fallback, err = newFallback(c); err != nil {
@@ -113,10 +120,7 @@ func (r *route) protected() string {
 // injects reports whether a request gets credentials from Fender and none from
 // its client. Only then is a 401 not the client's doing.
 func (r *route) injects(client http.Header) bool {
-	headers := r.upstream.config.Headers
-	credentials := slices.ContainsFunc(slices.Collect(maps.Keys(headers)), isCredential)
-	_, overridden := headers["Authorization"]
-	return credentials && (overridden || client.Get("Authorization") == "")
+	return r.credentials && (r.authorization || client.Get("Authorization") == "")
 }
 
 // modifyResponse prepares the upstream's answer for the client, or asks for the
@@ -132,7 +136,6 @@ func (r *route) modifyResponse(resp *http.Response) error {
 	}
 	cleanAnswer(resp, x.call.Streamed)
 	x.describe(resp.Header)
-	x.reason = x.call.Reason
 	if x.call.Streamed {
 		x.streamed = true
 		x.extend()

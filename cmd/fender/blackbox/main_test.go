@@ -5,7 +5,6 @@ package blackbox_test
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"testing"
 
@@ -19,22 +18,12 @@ var binary string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "fender-blackbox-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if binary, err = sidecar.Build(dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	flag.Parse()
 	if !set("test.parallel") {
 		// Nearly every case waits for a timeout rather than for a processor.
 		flag.Set("test.parallel", "16")
 	}
-	return m.Run()
+	return sidecar.Main(m, &binary)
 }
 
 // set reports whether a flag was given on the command line.

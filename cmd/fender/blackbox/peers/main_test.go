@@ -12,21 +12,7 @@ import (
 var binary string
 
 // TestMain is the only caller of os.Exit.
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "fender-peers-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if binary, err = sidecar.Build(dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(sidecar.Main(m, &binary)) }
 
 // start runs a sidecar in front of one upstream. Routes is the YAML list of routes, which name the upstream peer.
 func start(t *testing.T, upstream, routes string) *sidecar.Process {
