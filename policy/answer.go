@@ -14,40 +14,39 @@ import (
 )
 
 // receive reads an answer that is to be held, so that one that is truncated,
-// stalled or broken is a failed attempt and not a broken answer. It reports
-// whether the answer streams instead: then the attempt ends at its head, and
-// cancel is called when the body is closed.
-func (t *Transport) receive(req *http.Request, resp *http.Response, stop func() bool, cancel context.CancelCauseFunc) (streamed bool, err error) {
+// stalled or broken is a failed attempt and not a broken answer. It returns what
+// it has read, and whether the answer streams from there: then the attempt ends
+// at its head, and cancel is called when the body is closed.
+func (t *Transport) receive(req *http.Request, resp *http.Response, stop func() bool, cancel context.CancelCauseFunc) (held []byte, streamed bool, err error) {
 	if err := checkHead(req, resp); err != nil {
 		_ = resp.Body.Close()
-		return false, err
+		return nil, false, err
 	}
 	if bodyless(req, resp) {
 		err := resp.Body.Close()
 		resp.Body = http.NoBody
-		return false, err
+		return nil, false, err
 	}
-	var held []byte
 	if t.holds(resp) {
 		var whole bool
 		held, whole, err = hold(resp.Body, resp.ContentLength, int64(t.Policy.Buffer), t.Memory)
 		if err != nil {
 			_ = resp.Body.Close()
-			return false, err
+			return nil, false, err
 		}
 		if whole {
 			_ = resp.Body.Close()
 			t.replaceBody(resp, held)
-			return false, nil
+			return held, false, nil
 		}
 	}
 	if !stop() {
 		_ = resp.Body.Close()
 		t.Memory.release(reserved(held))
-		return false, errAttempt
+		return nil, false, errAttempt
 	}
 	t.streamBody(resp, held, cancel)
-	return true, nil
+	return held, true, nil
 }
 
 // checkHead refuses what net/http lets through but cannot be passed on.
@@ -112,7 +111,7 @@ func (t *Transport) holds(resp *http.Response) bool {
 // replaceBody makes held the answer's body. Its length is known now and said,
 // unless trailers need the chunked coding.
 func (t *Transport) replaceBody(resp *http.Response, held []byte) {
-	resp.Body = &heldBody{Reader: bytes.NewReader(held), free: func() { t.Memory.release(reserved(held)) }}
+	resp.Body = &heldBody{Reader: bytes.NewReader(held), whole: held, free: func() { t.Memory.release(reserved(held)) }}
 	if resp.ContentLength < 0 && len(resp.Trailer) == 0 {
 		resp.ContentLength, resp.TransferEncoding = int64(len(held)), nil
 		resp.Header.Set("Content-Length", strconv.Itoa(len(held)))
@@ -122,11 +121,25 @@ func (t *Transport) replaceBody(resp *http.Response, held []byte) {
 // heldBody is an answer's body in memory.
 type heldBody struct {
 	*bytes.Reader
-	free func()
-	once sync.Once
+	whole []byte
+	free  func()
+	once  sync.Once
 }
 
 func (b *heldBody) Close() error {
 	b.once.Do(b.free)
 	return nil
+}
+
+// Held returns the body of an answer of a [Transport] that was read whole before
+// the answer was passed on. It must not be changed.
+func Held(resp *http.Response) (body []byte, ok bool) {
+	if resp.Body == http.NoBody {
+		return nil, true
+	}
+	b, ok := resp.Body.(*heldBody)
+	if !ok {
+		return nil, false
+	}
+	return b.whole, true
 }

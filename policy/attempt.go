@@ -21,12 +21,16 @@ type attempt struct {
 	client     *ClientError  // not nil if the client was the cause
 	status     int           // of the answer, also of one that broke
 	hint       time.Duration // that the answer asks to wait; 0 is none
+	gateTime   time.Duration // for which it shuts the gate; 0 is the default
+	scope      Scope         // of that gate
+	held       time.Duration // that the caller has to wait there because of it, at most
 	unsent     bool          // nothing of the request was written
 	dead       bool          // a reused connection turned out dead
 	repeats    int           // that the transport made by itself
 	streamed   bool          // the answer's end has not been seen
 	took       time.Duration
 	wire       *wire
+	retryAt    time.Time // when asking again makes sense, if it was refused until then
 }
 
 // try makes one attempt, which ends after timeout. A kept connection that
@@ -49,6 +53,9 @@ func (t *Transport) try(call *Call, req *http.Request, timeout time.Duration) at
 // count adds an attempt to what the call and the observer know.
 func (t *Transport) count(call *Call, a attempt) {
 	call.Attempts += 1 + a.repeats
+	if a.wire.h2 {
+		t.Shared.Budget.spend(a.repeats) // else they replace dead connections
+	}
 	call.Upstream += a.took
 	for range a.repeats {
 		t.Observer.Attempt(ResultReset, 0)
@@ -70,12 +77,18 @@ func (t *Transport) send(call *Call, req *http.Request, rt http.RoundTripper, cl
 	call.Body.attach(out)
 
 	resp, err := rt.RoundTrip(out)
+	var held []byte
 	status, streamed := 0, false
 	if err == nil {
 		status = resp.StatusCode
-		streamed, err = t.receive(req, resp, clock.stop, cancel)
+		held, streamed, err = t.receive(req, resp, clock.stop, cancel)
 	}
-	a := t.judge(call, w, resp, err, context.Cause(ctx), start)
+	var a attempt
+	if err == nil {
+		a = t.classify(call, resp, held)
+	} else {
+		a = judge(call, w, err, context.Cause(ctx), start)
+	}
 	if !streamed {
 		cancel(errEnded)
 	}
@@ -84,17 +97,15 @@ func (t *Transport) send(call *Call, req *http.Request, rt http.RoundTripper, cl
 	return a
 }
 
-// judge says what an attempt means that ended with an answer or with err; cause
-// is why its context has ended, if it has. The client comes first: when it
-// fails, everything else fails with it.
-func (t *Transport) judge(call *Call, w *wire, resp *http.Response, err, cause error, start time.Time) attempt {
+// judge says what an attempt means that ended with err; cause is why its context
+// has ended, if it has. The client comes first: when it fails, everything else
+// fails with it.
+func judge(call *Call, w *wire, err, cause error, start time.Time) attempt {
 	if cause == nil && errors.Is(err, errAttempt) {
 		cause = errAttempt // its clock has fired and is about to cancel
 	}
 	client := call.Body.Err()
 	switch {
-	case err == nil:
-		return t.classify(call, resp)
 	case client != nil:
 		return attempt{err: err, client: client, result: ResultCanceled}
 	case cause == nil || errors.Is(cause, errReplaced):
@@ -150,34 +161,3 @@ func (a attempt) describe() string {
 	}
 	return ""
 }
-
-// classify says what an answer means.
-func (t *Transport) classify(call *Call, resp *http.Response) attempt {
-	a := attempt{resp: resp, class: Success, result: statusResult(resp.StatusCode)}
-	hint, hinted := ParseHints(resp.Header, t.hints(), time.Now())
-	a.hint = hint
-	status := resp.StatusCode
-	switch {
-	case t.throttles(status, hinted):
-		a.class, a.reason, a.result = Throttled, ReasonThrottled, ResultThrottled
-	case status == http.StatusUnauthorized && call.Injected:
-		a.class, a.reason = Failure, ReasonUnauthorized
-	case containsStatus(t.Policy.FailureOn(), status):
-		a.class, a.reason = Failure, ReasonError
-	}
-	return a
-}
-
-// throttles reports whether an answer means "slow down". A 503 does so only if
-// it says for how long: without that it is an upstream that is down.
-func (t *Transport) throttles(status int, hinted bool) bool {
-	switch status {
-	case http.StatusTooManyRequests:
-		return true
-	case http.StatusServiceUnavailable:
-		return hinted && containsStatus(t.Policy.Throttling().Statuses, status)
-	}
-	return containsStatus(t.Policy.Throttling().Statuses, status)
-}
-
-func (t *Transport) hints() []Hint { return t.Policy.Throttling().Hints }

@@ -90,6 +90,15 @@ func (b *Body) hold(size Size, memory *Memory) *ClientError {
 	return nil
 }
 
+// Held returns the whole body, if it is held or there is none. It must not be
+// changed.
+func (b *Body) Held() (body []byte, ok bool) {
+	if b == nil {
+		return nil, true
+	}
+	return b.held, b.whole
+}
+
 // close gives back the memory that b holds and ends the reading of the client's
 // side, which is not allowed once the handler has returned.
 func (b *Body) close() {

@@ -32,6 +32,10 @@ const (
 //
 // A Breaker is safe for concurrent use. Close frees its timer.
 type Breaker struct {
+	// Reentry, if not nil, lets calls back in one by one once the breaker has
+	// closed. It must be set before the first call.
+	Reentry *Gate
+
 	policy   BreakerPolicy
 	minCalls int
 	settle   time.Duration // closed for so long, open times start anew
@@ -42,7 +46,7 @@ type Breaker struct {
 	// under the automaton's lock.
 	phase       atomic.Pointer[phase]
 	ended       atomic.Bool
-	transitions transitions
+	transitions notices[Transition]
 
 	// mu guards all below. It is taken before the automaton's lock, never
 	// after. Held, it also holds a closed or half-open phase in place: only a
@@ -73,7 +77,7 @@ func NewBreaker(p BreakerPolicy, onChange func(Transition)) *Breaker {
 		policy:      p,
 		minCalls:    rate.MinCalls,
 		settle:      rate.Window,
-		transitions: transitions{onChange: onChange},
+		transitions: notices[Transition]{onChange: onChange},
 		born:        now,
 		window:      newWindow(rate.Window),
 		openTime:    openTime{initial: p.Open.Initial, max: max(p.Open.Initial, p.Open.Max), random: rand.Float64},
@@ -122,6 +126,7 @@ func (b *Breaker) admitProbe() (Permit, error) {
 func (b *Breaker) record(then *phase, o Outcome) {
 	if b.count(then, o) {
 		b.transitions.deliver()
+		b.Reentry.deliver()
 	}
 }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -21,6 +22,9 @@ var (
 type Call struct {
 	// Body is the request's body, or nil.
 	Body *Body
+	// BodyFirst says that the body is read before the call may be refused,
+	// because what its client gets then depends on it.
+	BodyFirst bool
 	// Injected says that the request carries credentials that Fender gave it
 	// and none of the client's, so that a 401 is not the client's doing.
 	Injected bool
@@ -34,6 +38,7 @@ type Call struct {
 	alone    time.Duration // that the upstream alone had the request, so far
 	patience time.Duration // it must have had it before it is blamed for a call cut off
 	failed   bool          // an attempt before this one was a failure
+	ticket   ticket        // of the attempt under way
 }
 
 // Result is what a [Transport] has to say about a call beside its answer.
@@ -61,8 +66,12 @@ type Result struct {
 	RetryAt time.Time
 	// Streamed says that the answer was passed on before its end was seen.
 	Streamed bool
-	// Upstream is the time spent in attempts, Wait the time between them.
+	// Upstream is the time spent in attempts, Wait the time spent waiting for
+	// them: at the gate, in a queue, between two of them.
 	Upstream, Wait time.Duration
+	// Observed are the parts of the policy that would have refused the call if
+	// they were in force.
+	Observed []Refuser
 	// Hint is the wait that the last throttled answer asked for.
 	Hint time.Duration
 }
@@ -96,6 +105,7 @@ func (c *Call) Deadline() time.Time { return c.deadline }
 func (c *Call) End() {
 	c.clock.Stop()
 	c.cancel(errEnded)
+	c.leaveLimits()
 	c.Body.close()
 }
 
@@ -106,15 +116,32 @@ func (c *Call) remaining() time.Duration { return time.Until(c.deadline) }
 // reports whether the deadline had not passed yet.
 func (c *Call) stream() bool { return c.clock.Stop() }
 
+// cause returns why the call has ended, or nil.
+func (c *Call) cause() error { return context.Cause(c.ctx) }
+
+// waited adds the time since began to what the call has waited.
+func (c *Call) waited(began time.Time) { c.Wait += time.Since(began) }
+
+// observe notes who would have refused the call, and reports whether that is
+// new.
+func (c *Call) observe(by Refuser) bool {
+	if slices.Contains(c.Observed, by) {
+		return false
+	}
+	c.Observed = append(c.Observed, by)
+	return true
+}
+
 // sleep waits for d. It returns early, with the context's cause, if the call
 // ends.
 func (c *Call) sleep(d time.Duration) error {
+	defer c.waited(time.Now())
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return nil
 	case <-c.ctx.Done():
-		return context.Cause(c.ctx)
+		return c.cause()
 	}
 }

@@ -13,6 +13,27 @@ type Observer interface {
 	Retry(on Condition)
 	// RetrySkipped is a result that was worth a repeat that was not made.
 	RetrySkipped(why Skip)
+	// Pending is a call that begins to wait for a place in flight (1), or ends
+	// to (-1).
+	Pending(change int)
+	// Observed is a call that would have been refused if the policy were in
+	// force.
+	Observed(by Refuser)
+}
+
+// Refuser is a part of the policy that can refuse a call.
+type Refuser string
+
+// The parts that can refuse a call.
+const (
+	RefusedByBreaker     Refuser = "breaker"
+	RefusedByThrottle    Refuser = "throttle"
+	RefusedByConcurrency Refuser = "concurrency"
+)
+
+// Refusers returns all of them.
+func Refusers() []Refuser {
+	return []Refuser{RefusedByBreaker, RefusedByThrottle, RefusedByConcurrency}
 }
 
 // AttemptResult is the result of one try as it is counted.
@@ -69,9 +90,13 @@ const (
 	SkipDeadline Skip = "deadline"
 	SkipMaxHint  Skip = "max_hint"
 	SkipBreaker  Skip = "breaker"
+	// SkipThrottled is a gate or a rate limit that did not let the repeat
+	// through, SkipOverloaded a limit on calls in flight.
+	SkipThrottled  Skip = "throttled"
+	SkipOverloaded Skip = "overloaded"
 )
 
 // Skips returns all reasons for not repeating.
 func Skips() []Skip {
-	return []Skip{SkipBudget, SkipMethod, SkipBody, SkipDeadline, SkipMaxHint, SkipBreaker}
+	return []Skip{SkipBudget, SkipMethod, SkipBody, SkipDeadline, SkipMaxHint, SkipBreaker, SkipThrottled, SkipOverloaded}
 }

@@ -89,6 +89,26 @@ func (p *Policy) retryMethods() []string {
 	return p.Retry.Methods
 }
 
+// minAttempt returns the time that must be left after a wait, also where retries
+// are off.
+func (p *Policy) minAttempt() time.Duration {
+	if p.Retry == nil {
+		return builtin.retry.MinAttempt
+	}
+	return p.Retry.MinAttempt
+}
+
+// InForce returns the part of the policy that its mode leaves in force. Passed
+// through, a call has its deadline and no more.
+func (p *Policy) InForce() *Policy {
+	if p.Mode != Passthrough {
+		return p
+	}
+	rest := *p
+	rest.Classify, rest.Retry, rest.Breaker, rest.Throttle, rest.Concurrency = nil, nil, nil, nil, nil
+	return &rest
+}
+
 // builtin are the built-in values, for what holds even where a policy is off.
 var builtin = func() (b struct {
 	retry    RetryPolicy

@@ -40,7 +40,11 @@ func (t *Transport) next(call *Call, req *http.Request, a attempt, retries int, 
 	if !ok {
 		return decision{}
 	}
-	wait := max(a.hint, backoff(r.Backoff, retries))
+	wait := backoff(r.Backoff, retries)
+	shut := time.Until(t.gateOpens()) // the gate keeps the caller's hint too
+	if shut < a.hint {
+		wait = max(a.hint, wait)
+	}
 	switch {
 	case !t.mayRepeat(req, a):
 		return decision{skip: SkipMethod}
@@ -50,8 +54,12 @@ func (t *Transport) next(call *Call, req *http.Request, a attempt, retries int, 
 		return decision{skip: SkipBreaker}
 	case a.hint > r.MaxHint:
 		return decision{skip: SkipMaxHint}
-	case wait+r.MinAttempt > call.remaining():
+	case shut > a.held+t.Policy.Throttling().MaxWait:
+		return decision{skip: SkipThrottled}
+	case max(wait, shut)+r.MinAttempt > call.remaining():
 		return decision{skip: SkipDeadline}
+	case t.Shared.Budget.Remaining() < 1:
+		return decision{skip: SkipBudget}
 	}
 	return decision{again: true, wait: wait, on: on}
 }
@@ -79,7 +87,7 @@ func (t *Transport) repeatable(req *http.Request) bool {
 // mayContinue reports whether the breaker still lets the call go on. A probe is
 // a single attempt.
 func (t *Transport) mayContinue(permit *Permit) bool {
-	return t.Breaker == nil || !permit.Probe() && permit.Current()
+	return t.Breaker == nil || t.observes() || !permit.Probe() && permit.Current()
 }
 
 // backoff is a random time up to initial * 2^retries, at most max: full jitter

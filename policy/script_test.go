@@ -168,6 +168,8 @@ type tally struct {
 	retries  map[string]int
 	skipped  map[Skip]int
 	hints    []time.Duration
+	pending  int
+	observed map[Refuser]int
 }
 
 func (c *tally) Attempt(r AttemptResult, _ time.Duration) {
@@ -194,6 +196,18 @@ func (c *tally) RetrySkipped(why Skip) {
 	c.skipped[why]++
 }
 
+func (c *tally) Pending(change int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending += change
+}
+
+func (c *tally) Observed(by Refuser) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.observed[by]++
+}
+
 // rig is a transport over a script.
 type rig struct {
 	*Transport
@@ -217,9 +231,14 @@ func newRig(t *testing.T, set func(*Policy), steps ...step) *rig {
 	r := &rig{
 		script: &script{steps: steps},
 		fresh:  &script{steps: []step{answers(200, "fresh")}},
-		tally:  &tally{attempts: map[AttemptResult]int{}, retries: map[string]int{}, skipped: map[Skip]int{}},
+		tally:  &tally{attempts: map[AttemptResult]int{}, retries: map[string]int{}, skipped: map[Skip]int{}, observed: map[Refuser]int{}},
 	}
 	r.Transport = &Transport{Policy: p, Upstream: r.script, Fresh: r.fresh, Observer: r.tally}
+	if p.Throttle != nil {
+		r.Gate, r.Shared.Gate = NewGate(nil), NewGate(nil)
+		t.Cleanup(r.Gate.Close)
+		t.Cleanup(r.Shared.Gate.Close)
+	}
 	if p.Breaker != nil {
 		r.Breaker = NewBreaker(*p.Breaker, nil)
 		t.Cleanup(r.Breaker.Close)

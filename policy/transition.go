@@ -1,9 +1,6 @@
 package policy
 
 import (
-	"log/slog"
-	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/mercari/go-circuitbreaker"
@@ -37,7 +34,7 @@ type Transition struct {
 }
 
 // changed mirrors a transition of the automaton, which calls it under its lock:
-// it may take no other but a leaf. All transitions but that of the timer come
+// it may take no other but leaves. All transitions but that of the timer come
 // from under mu.
 func (b *Breaker) changed(from, to circuitbreaker.State) {
 	if b.ended.Load() {
@@ -51,6 +48,7 @@ func (b *Breaker) changed(from, to circuitbreaker.State) {
 		t.Cause = CauseTimer
 	case circuitbreaker.StateClosed:
 		t.Cause, t.LastError = CauseProbeSucceeded, b.lastError
+		b.Reentry.reenter() // before anybody sees that it is closed
 	case circuitbreaker.StateOpen:
 		next.refusal = OpenError{State: Open, Until: now.Add(b.openFor)}
 		t = b.trip(t, next.refusal.Until)
@@ -75,66 +73,4 @@ func (b *Breaker) trip(t Transition, until time.Time) Transition {
 	b.window.reset()
 	b.consecutive, b.probes = 0, 0
 	return t
-}
-
-// transitions hands each transition to one function: in order, one at a time,
-// under no lock of the breaker, and each exactly once. The goroutine that finds
-// nobody at it does it for all; the others go on. The zero value drops them.
-type transitions struct {
-	onChange func(Transition)
-
-	mu      sync.Mutex // a leaf: held while no other lock is taken
-	queue   []Transition
-	busy    bool // somebody delivers
-	stopped bool
-}
-
-// add queues t. It takes no lock but its own, for it is called under those of
-// the breaker and its automaton.
-func (ts *transitions) add(t Transition) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	if ts.onChange != nil && !ts.stopped {
-		ts.queue = append(ts.queue, t)
-	}
-}
-
-// deliver empties the queue, unless somebody else is at it: then that one
-// delivers what was added too.
-func (ts *transitions) deliver() {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	if ts.busy {
-		return
-	}
-	ts.busy = true
-	defer func() { ts.busy = false }()
-	for len(ts.queue) > 0 {
-		next := ts.queue[0]
-		ts.queue = ts.queue[1:]
-		ts.handOver(next)
-	}
-	ts.queue = nil
-}
-
-// handOver calls onChange without the lock. Its panic ends neither the request
-// nor the timer that happened to deliver.
-func (ts *transitions) handOver(t Transition) {
-	ts.mu.Unlock()
-	defer ts.mu.Lock()
-	defer func() {
-		if v := recover(); v != nil {
-			//nolint:sloglint // the function that should have been told is the one that is broken
-			slog.Error("panic while a breaker's transition was reported", "panic", v, "stack", string(debug.Stack()))
-		}
-	}()
-	ts.onChange(t)
-}
-
-// stop drops what is queued and all that comes later. It does not wait for an
-// onChange under way, which may be its caller.
-func (ts *transitions) stop() {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	ts.stopped, ts.queue = true, nil
 }

@@ -15,8 +15,13 @@ type Transport struct {
 	Policy *Policy
 	// Upstream keeps its connections. Fresh opens a new one for each request.
 	Upstream, Fresh http.RoundTripper
-	// Breaker is nil if there is none.
+	// Breaker is nil if there is none, Gate and Limit likewise. The breaker may be
+	// one that several transports share; the gate and the limit are the route's.
 	Breaker *Breaker
+	Gate    *Gate
+	Limit   *Limit
+	// Shared is the upstream's.
+	Shared Shared
 	// Requests and Memory bound what request bodies and answers together take
 	// in memory, over all transports that share them.
 	Requests, Memory *Memory
@@ -51,14 +56,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if call == nil {
 		return nil, errNoCall
 	}
-	permit, err := t.admit(call)
-	if err != nil {
-		return nil, err
-	}
+	var permit Permit
 	// Has no effect after the outcome was recorded; this is for a panic.
 	defer permit.Done(Outcome{})
 
-	t.setIdempotencyKey(req)
 	a := t.attempts(call, req, &permit) //nolint:contextcheck // attempts end with the call, whose context req has
 	if a.streamed && !call.stream() {
 		// The upstream was in time, if only just: it is not to blame.
@@ -75,70 +76,125 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return a.resp, nil
 }
 
-// admit reads the body as far as it is held and asks the breaker. An open
-// breaker answers before that; a half-open one is asked after it, so that no
-// client has a probe's place while it is still sending.
-func (t *Transport) admit(call *Call) (permit Permit, err error) {
-	if t.Breaker != nil && t.Breaker.State() == Open {
-		return permit, t.refuse(call, &OpenError{State: Open, Until: t.Breaker.Until()})
-	}
-	if client := call.Body.hold(t.Policy.RequestBuffer, t.Requests); client != nil {
-		t.record(call, attempt{client: client, err: client}, &permit)
-		return permit, &NoAnswerError{Err: client}
-	}
-	if t.Breaker == nil {
-		return permit, nil
-	}
-	permit, err = t.Breaker.Admit()
-	if err != nil {
-		return permit, t.refuse(call, err)
-	}
-	return permit, nil
-}
-
-// refuse answers in place of a breaker that lets nothing through.
-func (t *Transport) refuse(call *Call, err error) error {
-	call.Reason, call.Err = ReasonOpen, err
-	call.Circuit = t.Breaker.State()
-	if open, ok := errors.AsType[*OpenError](err); ok {
-		call.RetryAt = open.Until
-	}
-	return &NoAnswerError{Reason: ReasonOpen, Err: err}
-}
-
-// attempts makes attempts until one stands. Between two of them the last
-// answer is kept, because it stands if the breaker opens meanwhile.
+// attempts makes attempts until one stands. Between two of them the last answer
+// is kept, because it stands if the next is not let through.
 func (t *Transport) attempts(call *Call, req *http.Request, permit *Permit) attempt {
+	if no := t.admit(call, permit); no.err != nil {
+		return no
+	}
+	t.setIdempotencyKey(req)
+	t.Shared.Budget.call()
 	for retries := 0; ; retries++ {
 		a := t.try(call, req, t.timeout(permit))
+		t.settle(call, &a)
 		next := t.next(call, req, a, retries, permit)
+		var err error
+		if next.again {
+			next.skip, err = t.readmit(call, permit, a, next.wait)
+		}
 		if next.skip != "" {
 			t.Observer.RetrySkipped(next.skip)
+			return a
 		}
 		if !next.again {
 			return a
 		}
-		began := time.Now()
-		err := call.sleep(next.wait)
-		call.Wait += time.Since(began)
-		if err == nil && !t.mayContinue(permit) {
-			t.Observer.RetrySkipped(SkipBreaker)
-			return a
-		}
-		if a.resp != nil {
-			_ = a.resp.Body.Close()
-		}
-		call.failed = call.failed || a.class == Failure
+		discard(call, a)
 		if err != nil {
-			return cutOff(call, err, false, time.Time{})
+			return t.refusal(call, err)
 		}
 		t.Observer.Retry(next.on)
 	}
 }
 
+// discard drops the answer of an attempt that is followed by another.
+func discard(call *Call, a attempt) {
+	if a.resp != nil {
+		_ = a.resp.Body.Close()
+	}
+	call.failed = call.failed || a.class == Failure
+}
+
+// admit lets the call's first attempt through: it reads the body as far as it is
+// held, waits for a ticket, and asks the breaker. Who would be refused whatever
+// the body is gets that answer before it; no client has a place while it is
+// still sending, and no caller a probe while it is waiting.
+func (t *Transport) admit(call *Call, permit *Permit) attempt {
+	if err := t.refuses(call); err != nil && !call.BodyFirst {
+		return t.refusal(call, err)
+	}
+	if client := call.Body.hold(t.Policy.RequestBuffer, t.Requests); client != nil {
+		return attempt{client: client, err: client}
+	}
+	if err := t.refuses(call); err != nil {
+		return t.refusal(call, err)
+	}
+	if err := t.await(call, 0); err != nil {
+		t.giveUp(call)
+		return t.refusal(call, err)
+	}
+	if t.Breaker == nil {
+		return attempt{}
+	}
+	var err error
+	if *permit, err = t.Breaker.Admit(); err == nil {
+		return attempt{}
+	}
+	if t.observes() {
+		t.wouldRefuse(call, RefusedByBreaker)
+		return attempt{}
+	}
+	t.giveUp(call)
+	return t.refusal(call, err)
+}
+
+// refuses returns the refusal of a breaker or gate that is sure to refuse.
+func (t *Transport) refuses(call *Call) error {
+	if t.observes() {
+		return nil
+	}
+	if t.Breaker != nil && t.Breaker.State() == Open {
+		return &OpenError{State: Open, Until: t.Breaker.Until()}
+	}
+	for _, gate := range t.gates() {
+		if err := gate.refuses(t.heldBack(call, 0)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readmit lets a repeat of an attempt through after a wait, as the first try was,
+// while the breaker stays as it is and the budget allows. If not, it says why. An
+// error is the cause of the call's end.
+func (t *Transport) readmit(call *Call, permit *Permit, a attempt, wait time.Duration) (Skip, error) {
+	if err := call.sleep(wait); err != nil {
+		return "", err
+	}
+	if !t.mayContinue(permit) {
+		return SkipBreaker, nil
+	}
+	err := t.await(call, max(a.held-wait, 0))
+	skip := skipped(err)
+	switch {
+	case err != nil:
+	case !t.mayContinue(permit):
+		skip = SkipBreaker
+	case !t.Shared.Budget.take():
+		skip = SkipBudget
+	default:
+		return "", nil
+	}
+	t.giveUp(call)
+	if skip != "" {
+		err = nil
+	}
+	return skip, err
+}
+
 // timeout returns the time of one attempt.
 func (t *Transport) timeout(permit *Permit) time.Duration {
-	if permit.Probe() && t.Policy.Breaker != nil {
+	if permit.Probe() && t.Policy.Breaker != nil && !t.observes() {
 		return t.Policy.Breaker.HalfOpen.Timeout
 	}
 	return t.Policy.Timeout.Attempt
@@ -151,8 +207,9 @@ func (t *Transport) record(call *Call, a attempt, permit *Permit) {
 	if a.resp == nil && a.reason == ReasonUnreachable {
 		call.ProxyError = a.proxyError
 	}
+	call.RetryAt = a.retryAt
 	if a.class == Throttled {
-		call.RetryAt = time.Now().Add(a.hint)
+		call.RetryAt = latest(time.Now().Add(a.hint), t.gateOpens())
 	}
 	permit.Done(Outcome{Class: a.class, Wait: a.hint, Err: a.describe(), Took: call.Upstream})
 	if t.Breaker != nil {

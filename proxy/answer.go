@@ -22,7 +22,10 @@ func (x *exchange) answer() {
 	}
 	x.writeBy(time.Now().Add(max(answerGrace, time.Until(call.Deadline()))))
 	x.outcome = ours(call)
-	if x.route.fallback.covers(call.Reason, x.request.Method) && x.fallBack() {
+	if x.instead == nil {
+		x.instead = x.standIn()
+	}
+	if x.instead != nil && x.fallBack(x.instead) {
 		return
 	}
 	x.explain()
@@ -30,17 +33,21 @@ func (x *exchange) answer() {
 	x.problem(status, detail)
 }
 
-// fallBack answers with the fallback and reports whether it could. Its headers
+// fallBack answers with the stand-in and reports whether it could. Its headers
 // cannot replace ours.
-func (x *exchange) fallBack() bool {
-	f := x.route.fallback
+func (x *exchange) fallBack(s *standIn) bool {
+	if s.lastGood != nil {
+		x.answerAgain(s.lastGood)
+		return true
+	}
+	f := s.fallback
 	body, err := f.render(x, x.retryAfter())
 	if err != nil {
 		x.proxy.logger.Error("fallback", "route", x.routeName(), "request_id", x.requestID, "error", err)
 		return false
 	}
 	x.outcome = OutcomeFallback
-	x.route.metrics.fallback(x.call.Reason)
+	x.route.metrics.fallback(x.call.Reason, sourceStatic)
 	maps.Copy(x.Header(), f.header)
 	x.explain()
 	x.write(f.config.Status, body)
@@ -166,7 +173,10 @@ func (x *exchange) write(status int, body []byte) {
 	h := x.Header()
 	x.describe(h)
 	h.Set("Cache-Control", "no-store")
-	if status != http.StatusNoContent && status != http.StatusNotModified {
+	switch {
+	case status == http.StatusNoContent || status == http.StatusNotModified:
+	case x.request.Method == http.MethodHead && h.Get("Content-Length") != "": // of the answer to a GET
+	default:
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	x.WriteHeader(status)

@@ -52,6 +52,7 @@ type exchange struct {
 	route     *route // nil if no route takes the request
 	found     found
 	call      *policy.Call
+	instead   *standIn // for the upstream's answer; nil if there is none, or none yet
 
 	status   int     // of the final answer; 0 until there is one
 	outcome  Outcome // as the client is told
@@ -92,6 +93,7 @@ func (x *exchange) serve(r *http.Request) {
 	x.call = policy.NewCall(ctx, x.start, timeout, body)
 	defer x.call.End()
 	x.call.Injected = rt.injects(r.Header)
+	x.call.BodyFirst = body != nil && rt.fallback.keeps(r.Method)
 	x.writeBy(x.call.Deadline())
 	if body != nil {
 		// A transport waits for the client's body even after its context has

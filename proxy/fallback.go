@@ -12,11 +12,14 @@ import (
 
 	"github.com/fender-proxy/fender/policy"
 	"github.com/fender-proxy/fender/proxy/config"
+	"github.com/fender-proxy/fender/proxy/stale"
 )
 
 // fallback is a route's answer in the upstream's stead.
 type fallback struct {
 	config   *config.Fallback
+	lastGood *stale.Store // nil if none are kept
+	static   bool         // there is an answer that is always the same
 	header   http.Header
 	body     []byte
 	template *template.Template // nil if the body is sent as it is
@@ -33,10 +36,13 @@ type fallbackData struct {
 
 // newFallback returns the fallback of a route, nil if it has none.
 func newFallback(c *config.Route) (*fallback, error) {
-	if c.Fallback == nil {
+	if c.Fallback == nil || c.Mode == policy.Passthrough {
 		return nil, nil
 	}
-	f := &fallback{config: c.Fallback, header: http.Header{}, body: []byte(c.Fallback.Content())}
+	f := &fallback{
+		config: c.Fallback, header: http.Header{}, body: []byte(c.Fallback.Content()),
+		lastGood: newLastGood(c), static: c.Fallback.Static(),
+	}
 	for name, value := range c.Fallback.Headers {
 		f.header.Set(name, value)
 	}
@@ -67,10 +73,57 @@ func isJSON(contentType string) bool {
 	return media == "application/json" || strings.HasSuffix(media, "+json")
 }
 
-// covers reports whether the fallback is for this reason and method. A nil
-// fallback is for none.
-func (f *fallback) covers(reason policy.Reason, method string) bool {
-	return f != nil && reason != "" && slices.Contains(f.config.Reasons, reason) && slices.Contains(f.config.Methods, method)
+// fallbackSource says what an answer in the upstream's stead is.
+type fallbackSource string
+
+const (
+	sourceStatic fallbackSource = "static"
+	sourceStale  fallbackSource = "stale"
+)
+
+// fallbacksOf returns all that can be counted of a route's fallback.
+func fallbacksOf(c *config.Route) []fallbackLabels {
+	if c.Fallback == nil || c.Mode == policy.Passthrough {
+		return nil
+	}
+	var all []fallbackLabels
+	for _, reason := range c.Fallback.Reasons {
+		if c.Fallback.Static() {
+			all = append(all, fallbackLabels{reason, sourceStatic})
+		}
+		if c.Fallback.Stale.MaxAge > 0 {
+			all = append(all, fallbackLabels{reason, sourceStale})
+		}
+	}
+	return all
+}
+
+// standIn is what a client gets in place of the upstream's answer: the last good
+// answer if there is one, else the static fallback.
+type standIn struct {
+	lastGood *stale.Answer
+	fallback *fallback
+}
+
+// standIn returns the stand-in for what became of the call, nil if there is
+// none.
+func (x *exchange) standIn() *standIn {
+	f, reason := x.route.fallback, x.call.Reason
+	if f == nil || reason == "" || !slices.Contains(f.config.Reasons, reason) {
+		return nil
+	}
+	if answer := x.recall(); answer != nil {
+		return &standIn{lastGood: answer}
+	}
+	if f.static && slices.Contains(f.config.Methods, x.request.Method) {
+		return &standIn{fallback: f}
+	}
+	return nil
+}
+
+// keeps reports whether good answers to the method are kept.
+func (f *fallback) keeps(method string) bool {
+	return f != nil && f.lastGood != nil && slices.Contains(f.config.Stale.Methods, method)
 }
 
 // render returns the body for one call.

@@ -142,3 +142,22 @@ func isCredential(name string) bool {
 	}
 	return false
 }
+
+// offerReadable leaves of the codings that a client accepts those that the rules
+// can read: gzip, or none.
+func offerReadable(out http.Header) {
+	coding := "identity"
+	for token := range strings.SplitSeq(strings.Join(out["Accept-Encoding"], ","), ",") {
+		name, weight, _ := strings.Cut(token, ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") && !isZero(weight) {
+			coding = "gzip"
+		}
+	}
+	out.Set("Accept-Encoding", coding)
+}
+
+// isZero reports whether a weight (RFC 9110, 12.4.2) says "not acceptable".
+func isZero(weight string) bool {
+	q, ok := strings.CutPrefix(strings.ReplaceAll(strings.ToLower(weight), " ", ""), "q=")
+	return ok && strings.Trim(q, "0.") == ""
+}

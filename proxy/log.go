@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fender-proxy/fender/policy"
 	"github.com/fender-proxy/fender/proxy/config"
 )
 
@@ -91,6 +92,7 @@ func callAttrs(x *exchange) []slog.Attr {
 	duration("upstream_ms", c.Upstream)
 	duration("wait_ms", c.Wait)
 	duration("hint_ms", c.Hint)
+	text("observed", join(c.Observed))
 	if c.Streamed {
 		attrs = append(attrs, slog.Bool("streamed", true))
 	}
@@ -132,4 +134,16 @@ func traceID(traceparent string) string {
 		return ""
 	}
 	return parts[1]
+}
+
+// join lists the parts of a policy, separated by commas.
+func join(parts []policy.Refuser) string {
+	var b strings.Builder
+	for i, part := range parts {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(string(part))
+	}
+	return b.String()
 }

@@ -27,6 +27,9 @@ type Metrics struct {
 	routeInfo   *prometheus.GaugeVec
 	configInfo  *prometheus.GaugeVec
 	buildInfo   *prometheus.GaugeVec
+	pending     *prometheus.GaugeVec
+	observed    *prometheus.CounterVec
+	gauges      *gauges
 }
 
 // Buckets in seconds: a call ends with its timeout, a hint may be hours.
@@ -58,6 +61,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		reg.MustRegister(h)
 		return h
 	}
+	atScrape := newGauges()
+	reg.MustRegister(atScrape)
 	return &Metrics{
 		requests:    counter("fender_requests_total", "Requests answered, by what the client got. No route: route is empty.", "route", "method", "code", "outcome"),
 		duration:    histogram("fender_request_duration_seconds", "Time from a request's head to the end of its answer.", callBuckets, "route", "outcome"),
@@ -73,6 +78,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		routeInfo:   gauge("fender_route_info", "1 for each configured route.", "route", "upstream", "mode"),
 		configInfo:  gauge("fender_config_info", "1 for the configuration in force.", "sha256"),
 		buildInfo:   gauge("fender_build_info", "1 for the running build.", "version", "revision", "goversion"),
+		pending:     gauge("fender_concurrency_pending", "Calls that wait for a place in flight.", "route"),
+		observed:    counter("fender_observed_rejections_total", "Calls that would have been refused if the policy were in force.", "route", "policy"),
+		gauges:      atScrape,
 	}
 }
 
@@ -123,12 +131,21 @@ type routeMetrics struct {
 	hints       prometheus.Observer
 	retries     map[policy.Condition]prometheus.Counter
 	skipped     map[policy.Skip]prometheus.Counter
-	fallbacks   map[policy.Reason]prometheus.Counter
+	fallbacks   map[fallbackLabels]prometheus.Counter
+	pending     prometheus.Gauge
+	observed    map[policy.Refuser]prometheus.Counter
 	states      map[policy.State]prometheus.Gauge
 	transitions map[[2]policy.State]prometheus.Counter
 }
 
-func (m *Metrics) route(c *config.Route) *routeMetrics {
+// fallbackLabels are those of fender_fallbacks_total beside the route.
+type fallbackLabels struct {
+	reason policy.Reason
+	source fallbackSource
+}
+
+// route returns the series of a route with the policy p in force.
+func (m *Metrics) route(c *config.Route, p *policy.Policy) *routeMetrics {
 	name := c.Name
 	m.routeInfo.WithLabelValues(name, c.Upstream, string(c.Mode)).Set(1)
 	r := &routeMetrics{
@@ -139,7 +156,9 @@ func (m *Metrics) route(c *config.Route) *routeMetrics {
 		attempts:    map[policy.AttemptResult]prometheus.Counter{},
 		retries:     map[policy.Condition]prometheus.Counter{},
 		skipped:     map[policy.Skip]prometheus.Counter{},
-		fallbacks:   map[policy.Reason]prometheus.Counter{},
+		fallbacks:   map[fallbackLabels]prometheus.Counter{},
+		pending:     m.pending.WithLabelValues(name),
+		observed:    map[policy.Refuser]prometheus.Counter{},
 		states:      map[policy.State]prometheus.Gauge{},
 		transitions: map[[2]policy.State]prometheus.Counter{},
 	}
@@ -149,20 +168,23 @@ func (m *Metrics) route(c *config.Route) *routeMetrics {
 	for _, result := range policy.AttemptResults() {
 		r.attempts[result] = m.attempts.WithLabelValues(name, string(result))
 	}
-	if c.Retry != nil {
-		for _, condition := range c.Retry.Conditions {
+	if p.Retry != nil {
+		for _, condition := range p.Retry.Conditions {
 			r.retries[condition] = m.retries.WithLabelValues(name, condition.String())
 		}
 		for _, why := range policy.Skips() {
 			r.skipped[why] = m.skipped.WithLabelValues(name, string(why))
 		}
 	}
-	if c.Fallback != nil {
-		for _, reason := range c.Fallback.Reasons {
-			r.fallbacks[reason] = m.fallbacks.WithLabelValues(name, string(reason), "static")
+	if p.Mode == policy.Observe {
+		for _, by := range policy.Refusers() {
+			r.observed[by] = m.observed.WithLabelValues(name, string(by))
 		}
 	}
-	if c.Breaker != nil {
+	for _, labels := range fallbacksOf(c) {
+		r.fallbacks[labels] = m.fallbacks.WithLabelValues(name, string(labels.reason), string(labels.source))
+	}
+	if p.Breaker != nil {
 		m.breaker(r, name)
 	}
 	return r
@@ -197,8 +219,16 @@ func (r *routeMetrics) Retry(on policy.Condition) { r.retries[on].Inc() }
 // RetrySkipped implements [policy.Observer].
 func (r *routeMetrics) RetrySkipped(why policy.Skip) { r.skipped[why].Inc() }
 
-// fallback counts a static answer.
-func (r *routeMetrics) fallback(reason policy.Reason) { r.fallbacks[reason].Inc() }
+// Pending implements [policy.Observer].
+func (r *routeMetrics) Pending(change int) { r.pending.Add(float64(change)) }
+
+// Observed implements [policy.Observer].
+func (r *routeMetrics) Observed(by policy.Refuser) { r.observed[by].Inc() }
+
+// fallback counts an answer in the upstream's stead.
+func (r *routeMetrics) fallback(reason policy.Reason, source fallbackSource) {
+	r.fallbacks[fallbackLabels{reason, source}].Inc()
+}
 
 // transition shows a breaker's change of state.
 func (r *routeMetrics) transition(t policy.Transition) {

@@ -56,7 +56,7 @@ func New(cfg *config.Config, o Options) (*Proxy, error) {
 		pseudonym: "fender-" + randomID(6),
 	}
 	for name, u := range cfg.Upstreams {
-		up, err := newUpstream(u)
+		up, err := newUpstream(name, u, o.Logger)
 		if err != nil {
 			return nil, fmt.Errorf("upstreams.%s: %w", name, err)
 		}
@@ -78,6 +78,7 @@ func New(cfg *config.Config, o Options) (*Proxy, error) {
 	if p.table, err = match.NewTable(matches); err != nil {
 		return nil, err
 	}
+	p.metrics.gauges.proxy.Store(p)
 	return p, nil
 }
 

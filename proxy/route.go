@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"log/slog"
-	"math"
 	"net/http"
 	"net/http/httputil"
 	"slices"
@@ -18,8 +17,10 @@ import (
 // newRoute has returned it.
 type route struct {
 	config   *config.Route
+	policy   *policy.Policy // what of the configured one is in force
 	upstream *upstream
-	breaker  *policy.Breaker // nil if there is none
+	gate     *policy.Gate    // nil if there is none
+	breaker  *policy.Breaker // nil if there is none; the upstream's, if it is shared
 	fallback *fallback       // nil if there is none
 	metrics  *routeMetrics
 	proxy    *httputil.ReverseProxy
@@ -35,7 +36,7 @@ type route struct {
 var errReplaced = errors.New("the upstream's answer is replaced")
 
 func newRoute(p *Proxy, c *config.Route, requests, answers *policy.Memory) (*route, error) {
-	r := &route{config: c, upstream: p.upstreams[c.Upstream]}
+	r := &route{config: c, policy: c.Policy.Policy.InForce(), upstream: p.upstreams[c.Upstream]}
 	if r.upstream == nil {
 		return nil, errors.New("unknown upstream")
 	}
@@ -50,20 +51,21 @@ func newRoute(p *Proxy, c *config.Route, requests, answers *policy.Memory) (*rou
 	if r.fallback, err = newFallback(c); err != nil {
 		return nil, err
 	}
-	r.metrics = p.metrics.route(c)
-	if c.Breaker != nil {
-		r.breaker = policy.NewBreaker(*c.Breaker, func(t policy.Transition) {
-			r.metrics.transition(t)
-			logTransition(p.logger, c, t)
-		})
+	r.metrics = p.metrics.route(c, r.policy)
+	if r.policy.Throttle != nil {
+		r.gate = newGate(p.logger, "route", c.Name, "upstream", c.Upstream)
 	}
+	r.breaker = r.newBreaker(p.logger)
 	r.proxy = &httputil.ReverseProxy{
 		Rewrite: r.rewrite,
 		Transport: &policy.Transport{
-			Policy:   &c.Policy.Policy,
+			Policy:   r.policy,
 			Upstream: r.upstream,
 			Fresh:    r.upstream.fresh,
 			Breaker:  r.breaker,
+			Gate:     r.gate,
+			Limit:    newLimit(r.policy),
+			Shared:   r.shared(),
 			Requests: requests,
 			Memory:   answers,
 			Observer: r.metrics,
@@ -78,10 +80,33 @@ func newRoute(p *Proxy, c *config.Route, requests, answers *policy.Memory) (*rou
 	return r, nil
 }
 
+// newLimit returns a route's limit on calls in flight, nil if it has none. Where
+// nobody is made to wait, those who would have been are in flight too.
+func newLimit(p *policy.Policy) *policy.Limit {
+	switch c := p.Concurrency; {
+	case c == nil:
+		return nil
+	case p.Mode == policy.Observe && c.MaxRequests > 0:
+		return policy.NewLimit(c.MaxRequests+c.MaxPending, 0)
+	default:
+		return policy.NewLimit(c.MaxRequests, c.MaxPending)
+	}
+}
+
+// shared is what the route has in common with others, nothing of it if its
+// policy is not in force.
+func (r *route) shared() policy.Shared {
+	if r.config.Mode == policy.Passthrough {
+		return policy.Shared{}
+	}
+	return r.upstream.shared
+}
+
 func (r *route) close() {
-	if r.breaker != nil {
+	if r.breaker != nil && r.breaker != r.upstream.breaker {
 		r.breaker.Close()
 	}
+	r.gate.Close()
 }
 
 // rewrite makes the request for the upstream from the client's.
@@ -98,6 +123,9 @@ func (r *route) rewrite(pr *httputil.ProxyRequest) {
 	if r.via != "" {
 		addVia(pr.Out.Header, pr.In, r.via)
 	}
+	if r.policy.ReadsBodies() {
+		offerReadable(pr.Out.Header)
+	}
 	for _, name := range r.config.Rewrite.RemoveHeaders {
 		pr.Out.Header.Del(name)
 	}
@@ -111,10 +139,10 @@ func (r *route) rewrite(pr *httputil.ProxyRequest) {
 
 // protected is a header of this route that a client's Connection cannot strip.
 func (r *route) protected() string {
-	if r.config.Retry == nil {
+	if r.policy.Retry == nil {
 		return ""
 	}
-	return r.config.Retry.IdempotencyKey.Header
+	return r.policy.Retry.IdempotencyKey.Header
 }
 
 // injects reports whether a request gets credentials from Fender and none from
@@ -127,7 +155,7 @@ func (r *route) injects(client http.Header) bool {
 // fallback in its place.
 func (r *route) modifyResponse(resp *http.Response) error {
 	x := exchangeOf(resp.Request.Context())
-	if r.fallback.covers(x.call.Reason, x.request.Method) {
+	if x.instead = x.standIn(); x.instead != nil {
 		return errReplaced
 	}
 	x.outcome = OutcomeUpstream
@@ -135,6 +163,7 @@ func (r *route) modifyResponse(resp *http.Response) error {
 		x.outcome = OutcomeRetried
 	}
 	cleanAnswer(resp, x.call.Streamed)
+	x.remember(resp)
 	x.describe(resp.Header)
 	if x.call.Streamed {
 		x.streamed = true
@@ -169,17 +198,4 @@ func (r *route) refusesUpgrade(h http.Header) *refusal {
 		}
 	}
 	return nil
-}
-
-// logTransition writes one line for a change of a breaker's state; for its
-// opening, with what it had counted.
-func logTransition(l *slog.Logger, c *config.Route, t policy.Transition) {
-	attrs := []any{"route", c.Name, "upstream", c.Upstream, "from", t.From, "to", t.To, "cause", t.Cause}
-	if t.To != policy.Open {
-		l.Info("circuit", attrs...)
-		return
-	}
-	l.Warn("circuit", append(attrs,
-		"calls", t.Calls, "failures", t.Failures, "failure_rate", math.Round(t.Rate*1e3)/1e3, "consecutive_failures", t.Consecutive,
-		"until", t.Until, "last_error", short(t.LastError))...)
 }

@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -27,7 +29,13 @@ const (
 // that keeps connections; fresh is one that does not. It is safe for concurrent
 // use.
 type upstream struct {
+	name   string
 	config config.Upstream
+	shared policy.Shared
+	// breaker is nil if no routes share one; sharers are those that do.
+	breaker *policy.Breaker
+	sharers []*routeMetrics
+
 	url    *url.URL
 	prefix string // of the path, escaped, without a last slash
 	fresh  *http.Transport
@@ -43,13 +51,23 @@ type generation struct {
 	until time.Time
 }
 
-func newUpstream(c config.Upstream) (*upstream, error) {
+func newUpstream(name string, c config.Upstream, l *slog.Logger) (*upstream, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil {
 		return nil, err
 	}
-	up := &upstream{config: c, url: u, prefix: strings.TrimSuffix(u.EscapedPath(), "/"), fresh: newTransport(c)}
+	up := &upstream{name: name, config: c, url: u, prefix: strings.TrimSuffix(u.EscapedPath(), "/"), fresh: newTransport(c)}
 	up.fresh.DisableKeepAlives = true
+	up.shared = policy.Shared{
+		Gate:  newGate(l, "upstream", name, "scope", policy.ScopeUpstream),
+		Limit: policy.NewLimit(c.Concurrency.MaxRequests, c.Concurrency.MaxPending),
+	}
+	if r := c.RateLimit; r != nil {
+		up.shared.Rate = policy.NewRate(r.Requests, r.Interval, cmp.Or(r.Burst, r.Requests))
+	}
+	if b := c.RetryBudget; b != nil {
+		up.shared.Budget = policy.NewBudget(b.Ratio, b.MinPerSecond)
+	}
 	up.current.Store(up.generation())
 	return up, nil
 }
@@ -127,8 +145,12 @@ func (u *upstream) address(out *url.URL, target match.Target, strip string) {
 	out.RawQuery, out.ForceQuery = target.Query, target.HasQuery
 }
 
-// close ends the connections that are not in use.
+// close frees timers and ends the connections that are not in use.
 func (u *upstream) close() {
+	if u.breaker != nil {
+		u.breaker.Close()
+	}
+	u.shared.Gate.Close()
 	u.current.Load().CloseIdleConnections()
 	u.fresh.CloseIdleConnections()
 }

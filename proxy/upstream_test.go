@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -34,7 +35,7 @@ func TestAddress(t *testing.T) {
 		{"http://a", "", "/x?a=%zz&b;c|d", "http://a/x?a=%zz&b;c|d"},
 	}
 	for _, tt := range tests {
-		u, err := newUpstream(config.Upstream{URL: tt.url})
+		u, err := newUpstream("a", config.Upstream{URL: tt.url}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +67,7 @@ func TestConnectionsAreRenewed(t *testing.T) {
 			}
 			server.Start()
 			defer server.Close()
-			u, err := newUpstream(config.Upstream{URL: server.URL, DialTimeout: 10 * time.Second, MaxConnectionAge: tt.age})
+			u, err := newUpstream("a", config.Upstream{URL: server.URL, DialTimeout: 10 * time.Second, MaxConnectionAge: tt.age}, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +87,7 @@ func TestConnectionsAreRenewed(t *testing.T) {
 		})
 	}
 	t.Run("once, however many see it", func(t *testing.T) {
-		u, err := newUpstream(config.Upstream{URL: "http://a", MaxConnectionAge: time.Hour})
+		u, err := newUpstream("a", config.Upstream{URL: "http://a", MaxConnectionAge: time.Hour}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,18 +31,17 @@ func (k *check) checkFallback(s section, r *Route) {
 // checkContent checks what a fallback serves, and prepares it.
 func (k *check) checkContent(s section, r *Route) {
 	f := r.Fallback
-	bodiless := f.Status == 204 || f.Status == 304
 	switch {
 	case f.Body != "" && f.BodyFile != "":
 		s.fault(s.cause("fallback.body_file", "fallback.body"), "body and body_file are both given", "one of the two", "fallback.body")
 		return
 	case f.Body == "" && f.BodyFile == "":
-		if !bodiless && f.Stale.MaxAge == 0 {
+		if !f.bodiless() && f.Stale.MaxAge == 0 {
 			s.fault("fallback", "has nothing to serve", "give body, body_file or stale.max_age",
 				"fallback.body", "fallback.body_file", "fallback.stale", "fallback.stale.max_age", "fallback.status")
 		}
 		return
-	case bodiless:
+	case f.bodiless():
 		s.fault("fallback.status", "an answer with this status has no body", "leave the body out, or take 200", "fallback.body", "fallback.body_file")
 		return
 	}

@@ -15,6 +15,7 @@ func (k *check) checkPolicy(i int) {
 	s := k.policy(i)
 	k.checkTimeout(s, r)
 	k.checkClassify(s, r.Classify)
+	k.warnClassify(s, r)
 	if r.Retry != nil {
 		k.checkRetry(s, r)
 	}
@@ -24,8 +25,12 @@ func (k *check) checkPolicy(i int) {
 	if r.Throttle != nil {
 		k.checkThrottle(s, r)
 	}
+	if c := r.Concurrency; c != nil {
+		s.warnQueue(c.MaxRequests, c.MaxPending)
+	}
 	if r.Fallback != nil {
 		k.checkFallback(s, r)
+		k.warnStale(s, r)
 	}
 }
 

@@ -36,6 +36,7 @@ func (k *check) checkUpstream(name string) {
 			s.fault("proxy", "not the URL of a proxy", "write http://proxy.example.com:3128")
 		}
 	}
+	s.warnQueue(u.Concurrency.MaxRequests, u.Concurrency.MaxPending)
 	if u.RateLimit != nil && !s.wrote("rate_limit.requests") {
 		s.fault("rate_limit", "requests is missing", "the number per interval", "rate_limit.requests")
 	}

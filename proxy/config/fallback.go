@@ -12,6 +12,13 @@ import (
 // file. It is a text/template if it has "{{", which Load has tried out.
 func (f *Fallback) Content() string { return f.content }
 
+// Static reports whether there is an answer to give that is always the same.
+func (f *Fallback) Static() bool { return f.content != "" || f.bodiless() }
+
+// bodiless reports whether the answer has no body by its status (RFC 9110,
+// 6.4.1).
+func (f *Fallback) bodiless() bool { return f.Status == 204 || f.Status == 304 }
+
 // isJSON reports whether the fallback's Content-Type is JSON (RFC 6839, 3.1).
 func (f *Fallback) isJSON() bool {
 	for name, value := range f.Headers {

@@ -1,10 +1,6 @@
 package config
 
-import (
-	"reflect"
-
-	"github.com/fender-proxy/fender/policy"
-)
+import "reflect"
 
 // notYet lists the fields that are read but have no effect in this version, each
 // with what tells a value that would need it from one that is off. A nil func
@@ -14,24 +10,11 @@ var notYet = map[string]func(v reflect.Value) bool{
 	"Admin.token_file": nil,
 	"Admin.pprof":      nil,
 
-	"Upstream.auth":         func(v reflect.Value) bool { return !v.IsNil() && !v.Elem().IsZero() },
-	"Upstream.tls":          nil,
-	"Upstream.proxy":        nil,
-	"Upstream.concurrency":  nil,
-	"Upstream.rate_limit":   nil,
-	"Upstream.retry_budget": nil,
+	"Upstream.auth":  func(v reflect.Value) bool { return !v.IsNil() && !v.Elem().IsZero() },
+	"Upstream.tls":   nil,
+	"Upstream.proxy": nil,
 
-	"Policy.mode":                 func(v reflect.Value) bool { return v.Interface() != policy.Enforce },
-	"Policy.classify":             func(v reflect.Value) bool { return v.Len() > 0 },
-	"Policy.concurrency":          func(v reflect.Value) bool { return !v.IsNil() && !v.Elem().IsZero() },
-	"BreakerPolicy.scope":         func(v reflect.Value) bool { return v.Interface() == policy.ScopeUpstream },
-	"BreakerPolicy.override":      nil,
-	"ThrottlePolicy.default_wait": nil,
-	"ThrottlePolicy.max_wait":     nil,
-	"ThrottlePolicy.max_pending":  nil,
-	"ThrottlePolicy.max":          nil,
-	"ThrottlePolicy.scope":        func(v reflect.Value) bool { return v.Interface() == policy.ScopeUpstream },
-	"Fallback.stale":              func(v reflect.Value) bool { return v.Interface().(Stale).MaxAge > 0 },
+	"BreakerPolicy.override": nil,
 }
 
 // checkInForce warns of a field that a user set to something that this version

@@ -30,21 +30,53 @@ func (k *check) warnFallback(s section, f *Fallback) {
 	if f.Status < 300 {
 		for i, method := range f.Methods {
 			if method != "GET" && method != "HEAD" {
-				s.doubt(element("fallback.methods", i), "a "+statusClass(f.Status)+" fallback makes a "+s.methodName(i)+" look done",
+				s.doubt(element("fallback.methods", i), "a "+statusClass(f.Status)+" fallback makes a "+s.methodName(element("fallback.methods", i), "write")+" look done",
 					"give it a status of 500 or more", "fallback.status")
 			}
 		}
 	}
 }
 
-func (s section) methodName(i int) string {
-	if key := element("fallback.methods", i); s.plain(key) && s.place(key).raw != "" {
+// methodName returns a method as it is written, or a word for one that comes from
+// a variable.
+func (s section) methodName(key, word string) string {
+	if s.plain(key) && s.place(key).raw != "" {
 		return s.place(key).raw
 	}
-	return "write"
+	return word
 }
 
 func statusClass(status int) string { return string(rune('0'+status/100)) + "xx" }
+
+// warnStale warns of last good answers that cannot be known again, because their
+// requests' bodies are not.
+func (k *check) warnStale(s section, r *Route) {
+	if r.Fallback.Stale.MaxAge == 0 || r.RequestBuffer > 0 {
+		return
+	}
+	for i, method := range r.Fallback.Stale.Methods {
+		if method != "GET" && method != "HEAD" {
+			key := element("fallback.stale.methods", i)
+			s.doubt(key, "request_buffer is 0, so no answer to a "+s.methodName(key, "request")+" is kept", "", "request_buffer")
+		}
+	}
+}
+
+// warnClassify warns of rules that look into bodies that are never held.
+func (k *check) warnClassify(s section, r *Route) {
+	for i, rule := range r.Classify {
+		if rule.Contains != "" && r.Buffer == 0 {
+			s.doubt(element("classify", i)+".contains", "buffer is 0, so answers are never looked into", "", "buffer")
+		}
+	}
+}
+
+// warnQueue warns of a queue before a limit that is off.
+func (s section) warnQueue(maxRequests, maxPending int) {
+	if maxRequests == 0 && maxPending > 0 {
+		s.doubt("concurrency.max_pending", "without max_requests nobody waits", "", "concurrency.max_requests")
+	}
+}
 
 // warnUnused warns of upstreams without a route.
 func (k *check) warnUnused() {

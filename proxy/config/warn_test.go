@@ -36,8 +36,20 @@ config.yaml:2:107: routes[0] "a".retry.min_attempt: no shorter than timeout.requ
 		},
 		"a gate's wait that ends after the request": {
 			"@crm\nroutes: [{name: a, upstream: crm, throttle: {max_wait: 3s}}]",
-			`config.yaml:2:46: routes[0] "a".throttle.max_wait: not yet in force
-config.yaml:2:56: routes[0] "a".throttle.max_wait: no shorter than timeout.request, which ends the wait`,
+			`config.yaml:2:56: routes[0] "a".throttle.max_wait: no shorter than timeout.request, which ends the wait`,
+		},
+		"rules that look into bodies that are never held": {
+			"@crm\nroutes: [{name: a, upstream: crm, buffer: 0, classify: [{status: 500, as: failure}, {contains: x, as: failure}]}]",
+			`config.yaml:2:96: routes[0] "a".classify[1].contains: buffer is 0, so answers are never looked into`,
+		},
+		"a queue without a limit": {
+			"upstreams: {crm: {url: https://a.example, concurrency: {max_pending: 3}}}\nroutes: [{name: a, upstream: crm, concurrency: {max_requests: 0, max_pending: 2}}]",
+			`config.yaml:1:70: upstreams.crm.concurrency.max_pending: without max_requests nobody waits
+config.yaml:2:79: routes[0] "a".concurrency.max_pending: without max_requests nobody waits`,
+		},
+		"last good answers to bodies that are never held": {
+			"@crm\nroutes: [{name: a, upstream: crm, request_buffer: 0, fallback: {stale: {max_age: 1h, methods: [GET, POST]}}}]",
+			`config.yaml:2:101: routes[0] "a".fallback.stale.methods[1]: request_buffer is 0, so no answer to a POST is kept`,
 		},
 		"a fallback that makes writes look done": {
 			"@crm\nroutes: [{name: a, upstream: crm, fallback: {body: x, methods: [GET, POST]}}]",
@@ -92,48 +104,19 @@ config.yaml:1:59: admin.pprof: not yet in force`,
     auth: {bearer: {token_file: testdata/secret}}
     tls: {server_name: a}
     proxy: http://proxy
-    concurrency: {max_requests: 1}
-    rate_limit: {requests: 1}
-    retry_budget: {ratio: 0.1}
 @route`,
 			`config.yaml:4:5: upstreams.crm.auth: not yet in force
 config.yaml:5:5: upstreams.crm.tls: not yet in force
-config.yaml:6:5: upstreams.crm.proxy: not yet in force
-config.yaml:7:5: upstreams.crm.concurrency: not yet in force
-config.yaml:8:5: upstreams.crm.rate_limit: not yet in force
-config.yaml:9:5: upstreams.crm.retry_budget: not yet in force`,
+config.yaml:6:5: upstreams.crm.proxy: not yet in force`,
 		},
 		"in a policy, once at its own place": {
-			`upstreams: {crm: {url: https://a.example, policy: {mode: observe}}}
+			`@crm
 defaults:
-  classify: [{status: 500, as: failure}]
-  timeout: {attempt: 1s}
-  retry: {idempotency_key: {header: X-Key}}
-  breaker:
-    scope: upstream
-    slow_calls: {}
-    override: {state: open, until: 2026-12-01T04:00:00Z}
-  throttle:
-    default_wait: 2s
-    max_wait: 2s
-    max_pending: 2
-    max: 2s
-    scope: upstream
-  fallback: {stale: {max_age: 1h}}
+  breaker: {override: {state: open, until: 2026-12-01T04:00:00Z}}
 routes:
-  - {name: a, upstream: crm, match: {path: /a}, concurrency: {}}
+  - {name: a, upstream: crm, match: {path: /a}}
   - {name: b, upstream: crm, match: {path: /b}}`,
-			`config.yaml:1:52: upstreams.crm.policy.mode: not yet in force
-config.yaml:3:3: defaults.classify: not yet in force
-config.yaml:7:5: defaults.breaker.scope: not yet in force
-config.yaml:9:5: defaults.breaker.override: not yet in force
-config.yaml:11:5: defaults.throttle.default_wait: not yet in force
-config.yaml:12:5: defaults.throttle.max_wait: not yet in force
-config.yaml:13:5: defaults.throttle.max_pending: not yet in force
-config.yaml:14:5: defaults.throttle.max: not yet in force
-config.yaml:15:5: defaults.throttle.scope: not yet in force
-config.yaml:16:14: defaults.fallback.stale: not yet in force
-config.yaml:18:49: routes[0] "a".concurrency: not yet in force`,
+			`config.yaml:3:13: defaults.breaker.override: not yet in force`,
 		},
 		"nothing for what is off or built in": {
 			`admin: {listen: "", pprof: false}
@@ -143,18 +126,8 @@ upstreams:
     auth: null
     tls: {}
     proxy: ""
-    concurrency: {max_requests: 0}
-    rate_limit: null
-    retry_budget: null
 defaults:
-  mode: enforce
-  classify: []
-  timeout: {attempt: 1s}
-  retry: {idempotency_key: {}}
-  breaker: {scope: route, slow_calls: null}
-  throttle: {statuses: [429], hints: [{header: X-Reset}], default_wait: 0s, max_wait: 1s, max_pending: 0}
-  concurrency: {max_requests: 0}
-  fallback: {body: x, stale: {max_age: 0s}}
+  breaker: {override: null}
 @route`,
 			"",
 		},
