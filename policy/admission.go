@@ -48,17 +48,25 @@ func (t *Transport) lastStart(call *Call) time.Time {
 }
 
 // await gets the call a ticket for an attempt that may begin after ready: first
-// the gates, then the limits, last the rate, so that what it lets through goes
-// out at once. It returns a refusal of ours, or the cause of the call's end.
+// the gates' leave, then places under the limits. It returns a refusal of ours,
+// or the cause of the call's end.
 func (t *Transport) await(call *Call, ready time.Duration) error {
 	if t.observes() {
 		t.observe(call)
 		return nil
 	}
-	throttle, until := t.Policy.Throttling(), t.heldBack(call, ready)
-	var err error
+	most := t.Policy.Throttling().MaxPending
+	var until time.Time
 	for i, gate := range t.gates() {
-		if call.ticket.gates[i], err = gate.enter(call, until, throttle.MaxPending); err != nil {
+		var in bool
+		if call.ticket.gates[i], in = gate.pass(); in {
+			continue
+		}
+		if until.IsZero() { // once for both
+			until = t.heldBack(call, ready)
+		}
+		var err error
+		if call.ticket.gates[i], err = gate.enter(call, until, most); err != nil {
 			return err
 		}
 	}
@@ -68,7 +76,24 @@ func (t *Transport) await(call *Call, ready time.Duration) error {
 		}
 		call.ticket.limits[i] = limit
 	}
-	return t.Shared.Rate.wait(call, t.heldBack(call, 0), throttle.MaxPending)
+	return nil
+}
+
+// turn waits for the attempt's turn under the rate limit. It is the last thing
+// to wait for, so that what is let through goes out at once, and no turn is
+// spent on a call that is refused.
+func (t *Transport) turn(call *Call) error {
+	rate := t.Shared.Rate
+	if rate == nil {
+		return nil
+	}
+	if t.observes() {
+		if rate.force(t.heldBack(call, 0)) {
+			t.wouldRefuse(call, RefusedByThrottle)
+		}
+		return nil
+	}
+	return rate.wait(call, t.heldBack(call, 0), t.Policy.Throttling().MaxPending)
 }
 
 // observe lets an attempt through and counts what would have been refused.
@@ -88,9 +113,6 @@ func (t *Transport) observe(call *Call) {
 		if refused {
 			t.wouldRefuse(call, RefusedByConcurrency)
 		}
-	}
-	if t.Shared.Rate.force() {
-		t.wouldRefuse(call, RefusedByThrottle)
 	}
 }
 

@@ -27,7 +27,10 @@ type Budget struct {
 func NewBudget(ratio, minPerSecond float64) *Budget {
 	return &Budget{
 		ratio: ratio, floor: minPerSecond * budgetWindow.Seconds(), born: time.Now(),
-		calls: newWindow(budgetWindow), repeats: newWindow(budgetWindow),
+		calls: newWindow(budgetWindow),
+		// No repeat is forgotten too early: a window remembers nine tenths of its
+		// length for sure.
+		repeats: newWindow(budgetWindow * 10 / 9),
 	}
 }
 

@@ -18,16 +18,18 @@ type waiter struct {
 	err   error
 }
 
+// pass lets a request in if everybody is, and reports that.
+func (g *Gate) pass() (e entry, in bool) {
+	if g == nil {
+		return entry{}, true
+	}
+	return entry{period: g.period.Load()}, g.free.Load()
+}
+
 // enter lets a request in. A caller is made to wait only if its turn can come
 // before until and fewer than pending wait already; else it gets a [*ShutError]
 // at once.
 func (g *Gate) enter(call *Call, until time.Time, pending int) (entry, error) {
-	if g == nil {
-		return entry{}, nil
-	}
-	if g.free.Load() {
-		return entry{period: g.period.Load()}, nil
-	}
 	w := g.join(until, pending)
 	if w.place == nil {
 		return w.entry, w.err
@@ -88,8 +90,8 @@ func (g *Gate) resolve(call *Call, w *waiter) (entry, error) {
 // force lets a request in whatever the gate's state, and reports whether it
 // would have been refused.
 func (g *Gate) force(until time.Time) (e entry, refused bool) {
-	if g == nil || g.free.Load() {
-		return entry{}, false
+	if e, in := g.pass(); in {
+		return e, false
 	}
 	g.mu.Lock()
 	defer g.unlock()
@@ -105,9 +107,6 @@ func (g *Gate) force(until time.Time) (e entry, refused bool) {
 // refuses returns the error for a caller that could not wait until the gate
 // opens, or nil.
 func (g *Gate) refuses(until time.Time) error {
-	if g == nil || g.free.Load() {
-		return nil
-	}
 	g.mu.Lock()
 	defer g.unlock()
 	now := time.Now()
@@ -119,7 +118,7 @@ func (g *Gate) refuses(until time.Time) error {
 
 // Until returns when a gate that is shut opens; else the zero time.
 func (g *Gate) Until() time.Time {
-	if g == nil || g.free.Load() {
+	if _, in := g.pass(); in {
 		return time.Time{}
 	}
 	g.mu.Lock()

@@ -11,8 +11,7 @@ import (
 const rateLimit = "rate limit"
 
 // Rate bounds the requests in a time, so that a known quota is kept before the
-// upstream has to say so. It is a token bucket, and safe for concurrent use. A
-// nil Rate has no bound.
+// upstream has to say so. It is a token bucket, and safe for concurrent use.
 type Rate struct {
 	bucket  *rate.Limiter
 	pending atomic.Int64
@@ -27,9 +26,6 @@ func NewRate(requests int, interval time.Duration, burst int) *Rate {
 // wait waits for the request's turn. If that does not come before until, or
 // pending callers wait already, it returns a [*ShutError] at once.
 func (r *Rate) wait(call *Call, until time.Time, pending int) error {
-	if r == nil {
-		return nil
-	}
 	now := time.Now()
 	turn := r.bucket.ReserveN(now, 1)
 	wait := turn.DelayFrom(now)
@@ -48,5 +44,14 @@ func (r *Rate) wait(call *Call, until time.Time, pending int) error {
 	return nil
 }
 
-// force counts a request whose turn it may not be, and reports that.
-func (r *Rate) force() (refused bool) { return r != nil && !r.bucket.Allow() }
+// force takes the request's turn without waiting for it, and reports whether it
+// would have been refused: then it takes none.
+func (r *Rate) force(until time.Time) (refused bool) {
+	now := time.Now()
+	turn := r.bucket.ReserveN(now, 1)
+	refused = now.Add(turn.DelayFrom(now)).After(until)
+	if refused {
+		turn.CancelAt(now)
+	}
+	return refused
+}

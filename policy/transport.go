@@ -116,36 +116,48 @@ func discard(call *Call, a attempt) {
 }
 
 // admit lets the call's first attempt through: it reads the body as far as it is
-// held, waits for a ticket, and asks the breaker. Who would be refused whatever
-// the body is gets that answer before it; no client has a place while it is
-// still sending, and no caller a probe while it is waiting.
+// held, waits for a ticket, asks the breaker, and waits for its turn. Who would be
+// refused whatever the body is gets that answer before it, and no client has a
+// place while it is still sending.
 func (t *Transport) admit(call *Call, permit *Permit) attempt {
-	if err := t.refuses(call); err != nil && !call.BodyFirst {
+	err := t.refuses(call)
+	if call.Body != nil && (err == nil || call.BodyFirst) {
+		if client := call.Body.hold(t.Policy.RequestBuffer, t.Requests); client != nil {
+			return attempt{client: client, err: client}
+		}
+		err = t.refuses(call)
+	}
+	if err != nil {
 		return t.refusal(call, err)
 	}
-	if client := call.Body.hold(t.Policy.RequestBuffer, t.Requests); client != nil {
-		return attempt{client: client, err: client}
+	if err = t.await(call, 0); err == nil {
+		err = t.ask(call, permit)
 	}
-	if err := t.refuses(call); err != nil {
-		return t.refusal(call, err)
+	if err == nil {
+		err = t.turn(call)
 	}
-	if err := t.await(call, 0); err != nil {
+	if err == nil && !permit.Current() && !t.observes() { // it changed while the call waited
+		err = t.ask(call, permit)
+	}
+	if err != nil {
 		t.giveUp(call)
 		return t.refusal(call, err)
 	}
+	return attempt{}
+}
+
+// ask asks the breaker for a permit.
+func (t *Transport) ask(call *Call, permit *Permit) error {
 	if t.Breaker == nil {
-		return attempt{}
+		return nil
 	}
-	var err error
-	if *permit, err = t.Breaker.Admit(); err == nil {
-		return attempt{}
-	}
-	if t.observes() {
+	p, err := t.Breaker.Admit()
+	if err != nil && t.observes() {
 		t.wouldRefuse(call, RefusedByBreaker)
-		return attempt{}
+		return nil
 	}
-	t.giveUp(call)
-	return t.refusal(call, err)
+	*permit = p
+	return err
 }
 
 // refuses returns the refusal of a breaker or gate that is sure to refuse.
@@ -157,6 +169,9 @@ func (t *Transport) refuses(call *Call) error {
 		return &OpenError{State: Open, Until: t.Breaker.Until()}
 	}
 	for _, gate := range t.gates() {
+		if _, in := gate.pass(); in {
+			continue
+		}
 		if err := gate.refuses(t.heldBack(call, 0)); err != nil {
 			return err
 		}
@@ -175,8 +190,13 @@ func (t *Transport) readmit(call *Call, permit *Permit, a attempt, wait time.Dur
 		return SkipBreaker, nil
 	}
 	err := t.await(call, max(a.held-wait, 0))
+	if err == nil && t.mayContinue(permit) && t.Shared.Budget.Remaining() > 0 {
+		err = t.turn(call)
+	}
 	skip := skipped(err)
 	switch {
+	case skip != "":
+		err = nil
 	case err != nil:
 	case !t.mayContinue(permit):
 		skip = SkipBreaker
@@ -186,9 +206,6 @@ func (t *Transport) readmit(call *Call, permit *Permit, a attempt, wait time.Dur
 		return "", nil
 	}
 	t.giveUp(call)
-	if skip != "" {
-		err = nil
-	}
 	return skip, err
 }
 

@@ -20,8 +20,8 @@ func newLastGood(r *config.Route) *stale.Store {
 	if c.MaxAge == 0 {
 		return nil
 	}
-	idempotencyKey := "" // of each request another
-	if r.Retry != nil {
+	idempotencyKey := "Idempotency-Key" // of each request another, and nobody's credential
+	if r.Retry != nil && r.Retry.IdempotencyKey.Header != "" {
 		idempotencyKey = r.Retry.IdempotencyKey.Header
 	}
 	return stale.New(stale.Options{

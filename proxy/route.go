@@ -36,7 +36,7 @@ type route struct {
 var errReplaced = errors.New("the upstream's answer is replaced")
 
 func newRoute(p *Proxy, c *config.Route, requests, answers *policy.Memory) (*route, error) {
-	r := &route{config: c, policy: c.Policy.Policy.InForce(), upstream: p.upstreams[c.Upstream]}
+	r := &route{config: c, policy: c.InForce(), upstream: p.upstreams[c.Upstream]}
 	if r.upstream == nil {
 		return nil, errors.New("unknown upstream")
 	}
@@ -64,7 +64,7 @@ func newRoute(p *Proxy, c *config.Route, requests, answers *policy.Memory) (*rou
 			Fresh:    r.upstream.fresh,
 			Breaker:  r.breaker,
 			Gate:     r.gate,
-			Limit:    newLimit(r.policy),
+			Limit:    r.limit(),
 			Shared:   r.shared(),
 			Requests: requests,
 			Memory:   answers,
@@ -80,26 +80,39 @@ func newRoute(p *Proxy, c *config.Route, requests, answers *policy.Memory) (*rou
 	return r, nil
 }
 
-// newLimit returns a route's limit on calls in flight, nil if it has none. Where
-// nobody is made to wait, those who would have been are in flight too.
-func newLimit(p *policy.Policy) *policy.Limit {
-	switch c := p.Concurrency; {
+// limit returns the route's limit on calls in flight, nil if it has none.
+func (r *route) limit() *policy.Limit {
+	switch c := r.policy.Concurrency; {
 	case c == nil:
 		return nil
-	case p.Mode == policy.Observe && c.MaxRequests > 0:
-		return policy.NewLimit(c.MaxRequests+c.MaxPending, 0)
+	case r.policy.Mode == policy.Observe:
+		return observedLimit(c.MaxRequests, c.MaxPending)
 	default:
 		return policy.NewLimit(c.MaxRequests, c.MaxPending)
 	}
 }
 
-// shared is what the route has in common with others, nothing of it if its
-// policy is not in force.
-func (r *route) shared() policy.Shared {
-	if r.config.Mode == policy.Passthrough {
-		return policy.Shared{}
+// observedLimit returns a limit that only counts. As nobody is made to wait,
+// those who would be are in flight too.
+func observedLimit(maxRequests, maxPending int) *policy.Limit {
+	if maxRequests == 0 {
+		return nil
 	}
-	return r.upstream.shared
+	return policy.NewLimit(maxRequests+maxPending, 0)
+}
+
+// shared is what the route has in common with others: nothing of it if its
+// policy is not in force, and a limit of those who only observe if it does.
+func (r *route) shared() policy.Shared {
+	s := r.upstream.shared
+	switch r.policy.Mode {
+	case policy.Passthrough:
+		return policy.Shared{}
+	case policy.Observe:
+		s.Limit = r.upstream.observed
+	case policy.Enforce:
+	}
+	return s
 }
 
 func (r *route) close() {

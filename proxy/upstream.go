@@ -32,6 +32,8 @@ type upstream struct {
 	name   string
 	config config.Upstream
 	shared policy.Shared
+	// observed is the limit for routes that only count what it would refuse.
+	observed *policy.Limit
 	// breaker is nil if no routes share one; sharers are those that do.
 	breaker *policy.Breaker
 	sharers []*routeMetrics
@@ -62,6 +64,7 @@ func newUpstream(name string, c config.Upstream, l *slog.Logger) (*upstream, err
 		Gate:  newGate(l, "upstream", name, "scope", policy.ScopeUpstream),
 		Limit: policy.NewLimit(c.Concurrency.MaxRequests, c.Concurrency.MaxPending),
 	}
+	up.observed = observedLimit(c.Concurrency.MaxRequests, c.Concurrency.MaxPending)
 	if r := c.RateLimit; r != nil {
 		up.shared.Rate = policy.NewRate(r.Requests, r.Interval, cmp.Or(r.Burst, r.Requests))
 	}

@@ -51,7 +51,7 @@ func (s *Store) names(h http.Header) []string {
 	}
 	for name := range h {
 		if s.options.Identifies(name) && !slices.Contains(s.vary, name) {
-			names = append(names[:len(names):len(names)], name)
+			names = append(slices.Clip(names), name)
 		}
 	}
 	slices.Sort(names[len(s.vary):])

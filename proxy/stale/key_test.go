@@ -15,6 +15,7 @@ func TestRequestsThatDifferShareNoAnswer(t *testing.T) {
 	o := testOptions()
 	o.Methods = []string{"GET", "HEAD", "POST"}
 	o.Vary = []string{"x-tenant", "X-Role"}
+	o.Identifies = func(name string) bool { return strings.HasSuffix(name, "-Key") || name == "X-Role" }
 	s := New(o)
 	type h = http.Header
 	requests := map[string]struct {
@@ -42,6 +43,11 @@ func TestRequestsThatDifferShareNoAnswer(t *testing.T) {
 		"a tenant":                {request("GET", "/v1/a", "crm", h{"X-Tenant": {"A"}}), ""},
 		"a role":                  {request("GET", "/v1/a", "crm", h{"X-Role": {"A"}}), ""},
 		"a tenant and a role":     {request("GET", "/v1/a", "crm", h{"X-Tenant": {"A"}, "X-Role": {"A"}}), ""},
+		"a key":                   {request("GET", "/v1/a", "crm", h{"X-Api-Key": {"A"}}), ""},
+		"another key":             {request("GET", "/v1/a", "crm", h{"X-Api-Key": {"B"}}), ""},
+		"a key of another kind":   {request("GET", "/v1/a", "crm", h{"X-User-Key": {"A"}}), ""},
+		"two keys":                {request("GET", "/v1/a", "crm", h{"X-Api-Key": {"A"}, "X-User-Key": {"A"}}), ""},
+		"a key and a role":        {request("GET", "/v1/a", "crm", h{"X-Api-Key": {"A"}, "X-Role": {"A"}}), ""},
 		"a POST":                  {request("POST", "/v1/a", "crm", nil), ""},
 		"a search":                {request("POST", "/v1/a", "crm", nil), `{"q":1}`},
 		"another search":          {request("POST", "/v1/a", "crm", nil), `{"q":2}`},

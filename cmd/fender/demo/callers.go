@@ -17,21 +17,26 @@ import (
 // maxBody is the most that a caller reads of an answer, in bytes.
 const maxBody = 64 << 10
 
+// rush is how many times as many callers there are in a rush.
+const rush = 4
+
 // callers ask the sidecar for customers, one after the other at an interval,
 // whether the ones before have their answers or not.
 type callers struct {
 	url      string // the sidecar's
 	interval time.Duration
 	client   *http.Client
-	report   func(event) // gets each answer
+	present  func() scene // says how they behave
+	report   func(event)  // gets each answer
 }
 
-func newCallers(url string, d *demo, report func(event)) *callers {
+func newCallers(url string, d *demo, s *stage) *callers {
 	return &callers{
 		url:      url,
 		interval: d.interval,
 		client:   &http.Client{Transport: &http.Transport{Proxy: nil}, Timeout: d.patience},
-		report:   report,
+		present:  s.present,
+		report:   s.report,
 	}
 }
 
@@ -41,12 +46,15 @@ func (c *callers) run(ctx context.Context, over <-chan struct{}) {
 	defer c.client.CloseIdleConnections()
 	var asking sync.WaitGroup
 	defer asking.Wait()
-	next := time.NewTicker(c.interval)
-	defer next.Stop()
 	for n := 1; ; n++ {
-		asking.Go(func() { c.call(ctx, n) })
+		now := c.present()
+		asking.Go(func() { c.call(ctx, n, wanted(n, now.newcomers)) })
+		interval := c.interval
+		if now.rush {
+			interval /= rush
+		}
 		select {
-		case <-next.C:
+		case <-time.After(interval):
 		case <-over:
 			return
 		case <-ctx.Done():
@@ -55,9 +63,18 @@ func (c *callers) run(ctx context.Context, over <-chan struct{}) {
 	}
 }
 
-func (c *callers) call(ctx context.Context, n int) {
+// wanted returns the number of the customer that the nth caller asks for: one of
+// the regulars or, if there are newcomers, every third time one of these.
+func wanted(n int, newcomers bool) int {
+	if newcomers && n%3 == 0 {
+		return firstID + regulars + n/3%(len(customers)-regulars)
+	}
+	return firstID + (n-1)%regulars
+}
+
+func (c *callers) call(ctx context.Context, n, id int) {
 	began := time.Now()
-	a := c.ask(ctx, c.url+"/v1/customers/"+strconv.Itoa(firstID+(n-1)%len(customers)))
+	a := c.ask(ctx, c.url+"/v1/customers/"+strconv.Itoa(id))
 	a.caller, a.took = n, time.Since(began)
 	if ctx.Err() == nil {
 		c.report(a)
@@ -79,6 +96,7 @@ func (c *callers) ask(ctx context.Context, url string) (a answer) {
 	a.outcome = proxy.Outcome(resp.Header.Get("Fender-Outcome"))
 	a.circuit = policy.State(resp.Header.Get("Fender-Circuit"))
 	a.attempts, _ = strconv.Atoi(resp.Header.Get("Fender-Attempts"))
+	a.age = resp.Header.Get("Age")
 	a.retryAfter = resp.Header.Get("Retry-After")
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err == nil {

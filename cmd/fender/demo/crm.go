@@ -14,7 +14,7 @@ type fault int32
 
 const (
 	healthy fault = iota
-	// busy answers the next request with 429; then the CRM is healthy.
+	// busy answers 429.
 	busy
 	// hanging takes requests and never answers.
 	hanging
@@ -39,16 +39,21 @@ type customer struct {
 	Tier string `json:"tier,omitempty"`
 }
 
-// customers are found under 1001, 1002, and so on.
+// customers are found under 1001, 1002, and so on. The last ones are newcomers.
 var customers = []customer{
 	{Name: "Ada Lovelace", Tier: "gold"},
 	{Name: "Alan Turing", Tier: "silver"},
 	{Name: "Grace Hopper", Tier: "platinum"},
 	{Name: "Edsger Dijkstra", Tier: "gold"},
 	{Name: "Barbara Liskov", Tier: "silver"},
+	{Name: "Donald Knuth", Tier: "gold"},
+	{Name: "Radia Perlman", Tier: "platinum"},
 }
 
-const firstID = 1001
+const (
+	firstID  = 1001
+	regulars = 5
+)
 
 // set makes f what is wrong from now on.
 func (c *crm) set(f fault) { c.fault.Store(int32(f)) }
@@ -59,9 +64,6 @@ func (c *crm) count() int { return int(c.seen.Load()) }
 func (c *crm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := int(c.seen.Add(1))
 	f := fault(c.fault.Load())
-	if f == busy && !c.fault.CompareAndSwap(int32(busy), int32(healthy)) {
-		f = healthy // another request has had the 429
-	}
 	if f == hanging {
 		c.report(crmAnswer{request: n})
 		<-r.Context().Done()

@@ -35,10 +35,13 @@ func TestTheCRMAnswersAsItsFaultSays(t *testing.T) {
 	}
 }
 
-func TestABusyCRMTurnsOneRequestAway(t *testing.T) {
+func TestABusyCRMTurnsEverybodyAwayUntilItIsNot(t *testing.T) {
 	c := &crm{hint: time.Second, report: func(event) {}}
 	c.set(busy)
-	for i, want := range []int{http.StatusTooManyRequests, http.StatusOK, http.StatusOK} {
+	for i, want := range []int{http.StatusTooManyRequests, http.StatusTooManyRequests, http.StatusOK} {
+		if i == 2 {
+			c.set(healthy)
+		}
 		w := httptest.NewRecorder()
 		c.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/customers/1001", nil))
 		if w.Code != want {

@@ -16,7 +16,7 @@ var document []byte
 // demo is one way to play the schedule.
 type demo struct {
 	config   []byte        // the sidecar's; it names the CRM ${CRM_URL}
-	interval time.Duration // between two callers
+	interval time.Duration // between two callers, but for a rush
 	patience time.Duration // after which a caller hangs up
 	latency  time.Duration // of the CRM's answers
 	hint     time.Duration // that the CRM's 429 asks to wait
@@ -31,7 +31,7 @@ func Run(ctx context.Context, out io.Writer, once bool) error {
 	d := demo{
 		config:   document,
 		interval: 500 * time.Millisecond,
-		patience: 3 * time.Second,
+		patience: 4 * time.Second,
 		latency:  25 * time.Millisecond,
 		hint:     time.Second,
 		limit:    time.Minute,
@@ -76,7 +76,7 @@ func (d *demo) play(parent context.Context, out io.Writer) (tally, error) {
 	stage.begin(schedule(sidecar.route, d.hint))
 	limit := time.AfterFunc(d.limit, func() { cancel(stage.overdue(d.limit)) })
 	defer limit.Stop()
-	newCallers(sidecar.url, d, stage.report).run(ctx, stage.over)
+	newCallers(sidecar.url, d, stage).run(ctx, stage.over)
 	counted := stage.end()
 
 	switch {

@@ -3,6 +3,7 @@ package demo
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/fender-proxy/fender/policy"
@@ -23,6 +24,7 @@ type answer struct {
 	outcome    proxy.Outcome
 	circuit    policy.State
 	attempts   int    // of the sidecar to ask the CRM
+	age        string // of a last good answer in seconds, else empty
 	retryAfter string // empty if there is none
 	customer   customer
 	err        error // why there is no whole answer
@@ -34,13 +36,6 @@ func (a answer) what(c colour) string {
 	if a.err != nil {
 		return c.paint(red, fmt.Sprintf("no answer after %d ms: %v", a.took.Milliseconds(), a.err))
 	}
-	gist := a.customer.Name
-	if a.customer.Tier != "" {
-		gist += ", " + a.customer.Tier
-	}
-	if a.retryAfter != "" {
-		gist += "; Retry-After: " + a.retryAfter
-	}
 	took := fmt.Sprintf("%4d", a.took.Milliseconds())
 	if a.took < time.Millisecond {
 		took = "  <1"
@@ -49,7 +44,17 @@ func (a answer) what(c colour) string {
 	if !a.real() {
 		outcome = c.paint(yellow, outcome)
 	}
-	return fmt.Sprintf("%d in %s ms  %s  %-9s  %s", a.status, took, outcome, a.circuit, gist)
+	line := fmt.Sprintf("%d in %s ms  %5d  %s  %-9s  %-15s  %4s  %s", a.status, took, a.attempts, outcome, a.circuit,
+		a.customer.Name, seconds(a.age), seconds(a.retryAfter))
+	return strings.TrimRight(line, " ")
+}
+
+// seconds returns the value of a header with its unit.
+func seconds(value string) string {
+	if value == "" {
+		return ""
+	}
+	return value + "s"
 }
 
 // real reports whether the answer is the CRM's own.
@@ -57,8 +62,10 @@ func (a answer) real() bool {
 	return a.usable() && (a.outcome == proxy.OutcomeUpstream || a.outcome == proxy.OutcomeRetried)
 }
 
-// fallback reports whether the answer is the configured one.
-func (a answer) fallback() bool { return a.usable() && a.outcome == proxy.OutcomeFallback }
+// standIn reports whether the answer is the last good or the configured one.
+func (a answer) standIn() bool {
+	return a.usable() && (a.outcome == proxy.OutcomeStale || a.outcome == proxy.OutcomeFallback)
+}
 
 // usable reports whether the caller can go on with it.
 func (a answer) usable() bool { return a.err == nil && a.status == http.StatusOK }
@@ -69,6 +76,7 @@ type crmAnswer struct {
 	status     int    // 0 if there is no answer
 	retryAfter string // empty if there is none
 	probe      bool   // the circuit was not closed
+	forAll     bool   // the gate was shut, and nobody has been let through since
 }
 
 func (crmAnswer) who() string { return "crm" }
@@ -77,6 +85,9 @@ func (a crmAnswer) what(colour) string {
 	line := fmt.Sprintf("request %d", a.request)
 	if a.probe {
 		line += ", the probe"
+	}
+	if a.forAll {
+		line += ", for all"
 	}
 	if a.status == 0 {
 		return line + ": no answer"
@@ -113,8 +124,32 @@ func (t transition) what(c colour) string {
 	}
 }
 
-// rest is what an open circuit has spared the CRM.
+// gateChange is a change of the throttle gate's state.
+type gateChange struct {
+	to        policy.GateState
+	at, until time.Time
+}
+
+func (gateChange) who() string { return "gate" }
+
+func (g gateChange) what(c colour) string {
+	switch g.to {
+	case policy.GateShut:
+		return c.paint(red, fmt.Sprintf("shut: the 429 is for everybody; next try in %.1fs", g.until.Sub(g.at).Seconds()))
+	case policy.GateReentry:
+		return c.paint(yellow, "re-entry: one request first, more as they succeed")
+	default:
+		return c.paint(green, "open: everybody may ask")
+	}
+}
+
+// rest is what an open circuit or a shut gate has spared the CRM.
 type rest struct{ asked, answered int }
+
+// since returns what came after an earlier count.
+func (r rest) since(earlier rest) rest {
+	return rest{asked: r.asked - earlier.asked, answered: r.answered - earlier.answered}
+}
 
 func (rest) who() string { return "crm" }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // width is how many columns a line may take.
-const width = 80
+const width = 100
 
 // printer writes lines. It belongs to one goroutine at a time.
 type printer struct {
@@ -39,11 +39,12 @@ func (p *printer) heading(title, text string) {
 
 // columns names the columns of the callers' lines.
 func (p *printer) columns() {
-	p.printf("%7s  %-9s  %-14s  %-8s  %-9s  %s\n", "time", "who", "answer", "outcome", "circuit", "body")
+	p.printf("%7s  %-9s  %-14s  %5s  %-8s  %-9s  %-15s  %4s  %s\n",
+		"time", "who", "answer", "tries", "outcome", "circuit", "customer", "age", "Retry-After")
 }
 
 func (p *printer) event(e event) {
-	p.printf("%6.1fs  %-9s  %s\n", time.Since(p.start).Seconds(), e.who(), e.what(p.colour))
+	p.printf("%6.2fs  %-9s  %s\n", time.Since(p.start).Seconds(), e.who(), e.what(p.colour))
 }
 
 // colour says whether there is any.

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -26,14 +27,14 @@ func parse(document []byte, crmURL string) (*config.Config, error) {
 }
 
 // startSidecar serves the first address of a configuration. Changes of the
-// circuit's state are reported.
+// circuit's and the gate's state are reported.
 func startSidecar(ctx context.Context, document []byte, crmURL string, report func(event)) (*sidecar, error) {
 	cfg, err := parse(document, crmURL)
 	if err != nil {
 		return nil, err
 	}
 	p, err := proxy.New(cfg, proxy.Options{
-		Logger:  slog.New(circuitLog{report}),
+		Logger:  slog.New(storyLog{report}),
 		Metrics: proxy.NewMetrics(prometheus.NewRegistry()),
 	})
 	if err != nil {
@@ -52,33 +53,31 @@ func (s *sidecar) close() {
 	s.proxy.Close()
 }
 
-// circuitLog is the sidecar's log. Of all its lines only the circuit's are part
-// of the story.
-type circuitLog struct{ report func(event) }
+// storyLog is the sidecar's log. Of all its lines only the circuit's and the
+// gate's are part of the story.
+type storyLog struct{ report func(event) }
 
-func (circuitLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (storyLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
 
-func (c circuitLog) Handle(_ context.Context, r slog.Record) error {
-	if r.Message != "circuit" {
-		return nil
-	}
-	t := transition{at: r.Time}
+func (s storyLog) Handle(_ context.Context, r slog.Record) error {
+	attrs := make(map[string]slog.Value, r.NumAttrs())
 	r.Attrs(func(a slog.Attr) bool {
-		switch a.Key {
-		case "from":
-			t.from = policy.State(a.Value.String())
-		case "to":
-			t.to = policy.State(a.Value.String())
-		case "until":
-			t.until = a.Value.Time()
-		case "consecutive_failures":
-			t.failures = int(a.Value.Int64())
-		}
+		attrs[a.Key] = a.Value
 		return true
 	})
-	c.report(t)
+	until, _ := attrs["until"].Any().(time.Time) // only some have it
+	switch r.Message {
+	case "circuit":
+		failures, _ := attrs["consecutive_failures"].Any().(int64)
+		s.report(transition{
+			from: policy.State(attrs["from"].String()), to: policy.State(attrs["to"].String()),
+			at: r.Time, until: until, failures: int(failures),
+		})
+	case "gate":
+		s.report(gateChange{to: policy.GateState(attrs["state"].String()), at: r.Time, until: until})
+	}
 	return nil
 }
 
-func (c circuitLog) WithAttrs([]slog.Attr) slog.Handler { return c }
-func (c circuitLog) WithGroup(string) slog.Handler      { return c }
+func (s storyLog) WithAttrs([]slog.Attr) slog.Handler { return s }
+func (s storyLog) WithGroup(string) slog.Handler      { return s }

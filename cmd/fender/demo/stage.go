@@ -14,16 +14,17 @@ import (
 type stage struct {
 	over chan struct{} // closed after the last scene
 
-	mu      sync.Mutex
-	print   *printer // nothing is printed after end
-	ended   bool
-	crm     *crm
-	scenes  []scene
-	at      int // the present scene
-	times   int // that its until has held
-	circuit policy.State
-	opened  rest // the counts when the circuit opened
-	tally   tally
+	mu       sync.Mutex
+	print    *printer // nothing is printed after end
+	ended    bool
+	crm      *crm
+	scenes   []scene
+	at       int // the present scene
+	times    int // that its until has held
+	circuit  policy.State
+	heldBack bool // the gate was shut, and the CRM has taken no request since
+	left     rest // the counts when the CRM was left alone
+	tally    tally
 }
 
 func newStage(p *printer, c *crm) *stage {
@@ -36,7 +37,7 @@ func (s *stage) introduce(sidecarURL, crmURL string, d *demo) {
 	defer s.mu.Unlock()
 	p := s.print
 	p.printf("%s\n\n", p.colour.paint(bold, "Fender, shown in one process: callers -> sidecar -> CRM"))
-	p.printf("    callers  a new one every %v, who hangs up after %v\n", d.interval, d.patience)
+	p.printf("    callers  a new one every %v, in a rush every %v, who hangs up after %v\n", d.interval, d.interval/rush, d.patience)
 	p.printf("    sidecar  %s, configured by cmd/fender/demo/demo.yaml\n", sidecarURL)
 	p.printf("    crm      %s, a stand-in with faults on a schedule\n", crmURL)
 }
@@ -61,6 +62,13 @@ func (s *stage) open() {
 	}
 }
 
+// present returns the present scene, after the end the last one.
+func (s *stage) present() scene {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.scenes[min(s.at, len(s.scenes)-1)]
+}
+
 // report is told of every event.
 func (s *stage) report(e event) {
 	s.mu.Lock()
@@ -70,13 +78,16 @@ func (s *stage) report(e event) {
 	}
 	switch e := e.(type) {
 	case crmAnswer:
-		e.probe = s.circuit != policy.Closed
-		if e.probe || e.status != http.StatusOK {
-			s.print.event(e)
-		}
+		e.probe, e.forAll = s.circuit != policy.Closed, s.heldBack
+		s.hear(e)
 	case transition:
 		s.print.event(e)
 		s.turn(e.to)
+	case gateChange:
+		s.print.event(e)
+		if e.to == policy.GateShut && !s.heldBack {
+			s.heldBack, s.left = true, s.sofar()
+		}
 	case answer:
 		s.print.event(e)
 		s.tally.add(e)
@@ -84,16 +95,36 @@ func (s *stage) report(e event) {
 	s.advance(e)
 }
 
+// hear is told of every answer of the CRM's. Those that are as usual have no
+// line.
+func (s *stage) hear(a crmAnswer) {
+	taken := a.status == http.StatusOK
+	if a.probe || a.forAll || !taken {
+		s.print.event(a)
+	}
+	if turnedAway(a) {
+		s.tally.away++
+	}
+	if a.forAll && taken {
+		s.heldBack = false
+		s.print.event(s.sofar().since(s.left))
+	}
+}
+
 // turn follows the circuit.
 func (s *stage) turn(to policy.State) {
 	s.circuit = to
-	now := rest{asked: s.crm.count(), answered: s.tally.answered}
 	if to == policy.Open {
-		s.opened = now
+		s.left = s.sofar()
 	}
 	if to == policy.HalfOpen {
-		s.print.event(rest{asked: now.asked - s.opened.asked, answered: now.answered - s.opened.answered})
+		s.print.event(s.sofar().since(s.left))
 	}
+}
+
+// sofar returns what was counted until now.
+func (s *stage) sofar() rest {
+	return rest{asked: s.crm.count(), answered: s.tally.answered}
 }
 
 // advance begins the next scene if the event ends the present one.
@@ -126,7 +157,7 @@ func (s *stage) end() tally {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
-	s.tally.upstream = s.crm.count()
+	s.tally.requests = s.crm.count()
 	s.print.table(s.tally)
 	return s.tally
 }

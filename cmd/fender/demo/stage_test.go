@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -94,14 +96,85 @@ func TestTheTableHasTheCRMsOwnCount(t *testing.T) {
 	for range 7 {
 		s.crm.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v1/customers/1001", nil))
 	}
-	if got := s.end().upstream; got != 7 || !strings.Contains(out.String(), "upstream calls        7   counted by the CRM") {
-		t.Errorf("got %d upstream calls, want 7 and their row in\n%s", got, &out)
+	if got := s.end().requests; got != 7 || !strings.Contains(out.String(), "CRM requests      7   ") {
+		t.Errorf("got %d requests, want 7 and their row in\n%s", got, &out)
+	}
+}
+
+func TestALineSaysWhatWasSparedTheCRM(t *testing.T) {
+	spared := regexp.MustCompile(`crm +asked (\d+ times meanwhile; \d+) callers had an answer`)
+	shut, reentry := gateChange{to: policy.GateShut}, gateChange{to: policy.GateReentry}
+	taken, away := crmAnswer{status: http.StatusOK}, crmAnswer{status: http.StatusTooManyRequests}
+	for _, test := range []struct {
+		name   string
+		events []event
+		want   string // empty if there is no line
+	}{
+		{"while the circuit was open", []event{ok, transition{to: policy.Open}, ok, ok, transition{to: policy.HalfOpen}}, "0 times meanwhile; 2"},
+		{"while the gate was shut", []event{ok, away, shut, ok, ok, ok, reentry, taken, ok, taken}, "0 times meanwhile; 3"},
+		{"while the gate was shut twice", []event{away, shut, ok, reentry, away, shut, ok, ok, reentry, taken}, "0 times meanwhile; 3"},
+		{"the gate is still shut", []event{away, shut, ok, reentry, away, ok}, ""},
+		{"the circuit has closed, and callers re-enter one by one", []event{ok, transition{to: policy.Closed}, reentry, taken, ok}, ""},
+	} {
+		var out bytes.Buffer
+		s := newTestStage(t, &out)
+		s.begin([]scene{{title: "all", until: answered(proxy.OutcomeUpstream), times: 100}})
+		for _, e := range test.events {
+			s.report(e)
+		}
+		got := ""
+		if lines := spared.FindAllStringSubmatch(out.String(), -1); lines != nil {
+			got = lines[len(lines)-1][1]
+		}
+		if got != test.want {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+func TestTheLogTellsOfTheCircuitAndTheGateAndNothingElse(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	until := at.Add(time.Minute)
+	for _, test := range []struct {
+		message string
+		attrs   []any
+		want    event // nil for none
+	}{
+		{
+			"circuit", []any{"from", policy.Closed, "to", policy.Open, "until", until, "consecutive_failures", 3},
+			transition{from: policy.Closed, to: policy.Open, at: at, until: until, failures: 3},
+		},
+		{"circuit", []any{"from", policy.Open, "to", policy.HalfOpen}, transition{from: policy.Open, to: policy.HalfOpen, at: at}},
+		{"gate", []any{"state", policy.GateShut, "until", until, "why", "status 429"}, gateChange{to: policy.GateShut, at: at, until: until}},
+		{"gate", []any{"state", policy.GateReentry}, gateChange{to: policy.GateReentry, at: at}},
+		{"request", []any{"status", http.StatusOK}, nil},
+	} {
+		var got event
+		record := slog.NewRecord(at, slog.LevelInfo, test.message, 0)
+		record.Add(test.attrs...)
+		if err := (storyLog{func(e event) { got = e }}).Handle(t.Context(), record); err != nil || got != test.want {
+			t.Errorf("%s %v: got %+v, error %v, want %+v", test.message, test.attrs, got, err, test.want)
+		}
+	}
+}
+
+func TestNewcomersAreAskedForOnlyIfThereAreAny(t *testing.T) {
+	for _, newcomers := range []bool{false, true} {
+		asked := make(map[int]bool)
+		for n := 1; n <= 15; n++ {
+			asked[wanted(n, newcomers)] = true
+		}
+		for i := range customers {
+			if got, want := asked[firstID+i], i < regulars || newcomers; got != want {
+				t.Errorf("newcomers %v, customer %d: got asked for %v, want %v", newcomers, firstID+i, got, want)
+			}
+		}
 	}
 }
 
 func TestACallerThatIsNotHelpedFailsTheDemo(t *testing.T) {
-	fallback, other, none := ok, ok, ok
-	fallback.outcome = proxy.OutcomeFallback
+	fallback, stale, other, none := ok, ok, ok, ok
+	fallback.outcome, stale.outcome = proxy.OutcomeFallback, proxy.OutcomeStale
 	other.status, other.outcome = http.StatusServiceUnavailable, proxy.OutcomeRefused
 	none.err = context.DeadlineExceeded
 	for _, test := range []struct {
@@ -109,7 +182,7 @@ func TestACallerThatIsNotHelpedFailsTheDemo(t *testing.T) {
 		answers []answer
 		want    string
 	}{
-		{"real answers and fallbacks", []answer{ok, fallback, ok}, "<nil>"},
+		{"real answers and stand-ins", []answer{ok, fallback, stale, ok}, "<nil>"},
 		{"an answer that is neither", []answer{ok, other}, "1 of 2 callers got no answer that they could use within 3s"},
 		{"no answer in time", []answer{none, other, ok}, "2 of 3 callers got no answer that they could use within 3s"},
 	} {

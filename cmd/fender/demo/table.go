@@ -2,6 +2,7 @@ package demo
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/fender-proxy/fender/proxy"
@@ -9,14 +10,14 @@ import (
 
 // tally is what was counted in one schedule.
 type tally struct {
-	asked     int // calls that ended
-	answered  int // before the caller hung up
-	real      int // by the CRM
-	retried   int // of these, after another try
-	fallbacks int
-	unasked   int // of these, without asking the CRM
-	slowest   time.Duration
-	upstream  int // the CRM's own count of requests
+	asked    int                   // calls that ended
+	answered int                   // before the caller hung up
+	helped   map[proxy.Outcome]int // those with an answer that the caller could use
+	unasked  int                   // of these, without asking the CRM
+	slowest  time.Duration
+	oldest   int // age of a last good answer, in seconds
+	requests int // the CRM's own count
+	away     int // of these, answered 429
 }
 
 func (t *tally) add(a answer) {
@@ -26,24 +27,34 @@ func (t *tally) add(a answer) {
 	}
 	t.answered++
 	t.slowest = max(t.slowest, a.took)
-	switch {
-	case a.real():
-		t.real++
-		if a.outcome == proxy.OutcomeRetried {
-			t.retried++
-		}
-	case a.fallback():
-		t.fallbacks++
-		if a.attempts == 0 {
-			t.unasked++
-		}
+	if !a.real() && !a.standIn() {
+		return
 	}
+	if t.helped == nil {
+		t.helped = make(map[proxy.Outcome]int)
+	}
+	t.helped[a.outcome]++
+	if a.attempts == 0 {
+		t.unasked++
+	}
+	if age, err := strconv.Atoi(a.age); err == nil {
+		t.oldest = max(t.oldest, age)
+	}
+}
+
+// unhelped is how many callers got nothing that they could use.
+func (t *tally) unhelped() int {
+	n := t.asked
+	for _, helped := range t.helped {
+		n -= helped
+	}
+	return n
 }
 
 // check returns an error if a caller was not helped within its patience.
 func (t *tally) check(patience time.Duration) error {
-	if helped := t.real + t.fallbacks; helped < t.asked {
-		return fmt.Errorf("%d of %d callers got no answer that they could use within %v", t.asked-helped, t.asked, patience)
+	if n := t.unhelped(); n > 0 {
+		return fmt.Errorf("%d of %d callers got no answer that they could use within %v", n, t.asked, patience)
 	}
 	return nil
 }
@@ -51,12 +62,15 @@ func (t *tally) check(patience time.Duration) error {
 // table prints what was counted.
 func (p *printer) table(t tally) {
 	row := func(name string, n int, note string) {
-		p.printf("    %-18s %4d   %s\n", name, n, note)
+		p.printf("    %-14s %4d   %s\n", name, n, note)
 	}
 	p.heading("In the end", "")
-	row("asked", t.asked, "callers")
-	row("answered in time", t.answered, fmt.Sprintf("the slowest after %d ms", t.slowest.Milliseconds()))
-	row("  real answers", t.real, fmt.Sprintf("%d after a retry", t.retried))
-	row("  fallbacks", t.fallbacks, fmt.Sprintf("%d at once, without asking the CRM", t.unasked))
-	row("upstream calls", t.upstream, "counted by the CRM")
+	row("callers", t.asked, fmt.Sprintf("asked; the slowest answer took %d ms", t.slowest.Milliseconds()))
+	row("  upstream", t.helped[proxy.OutcomeUpstream], "got the CRM's own answer")
+	row("  retried", t.helped[proxy.OutcomeRetried], "got it after another try")
+	row("  stale", t.helped[proxy.OutcomeStale], fmt.Sprintf("got the CRM's last good answer, up to %d s old", t.oldest))
+	row("  fallback", t.helped[proxy.OutcomeFallback], "got the configured answer: there was no last good one")
+	row("  refused", t.unhelped(), "got nothing that they could use")
+	row("CRM requests", t.requests, fmt.Sprintf("with all retries; %d callers had their answer without one", t.unasked))
+	row("  turned away", t.away, "429: each for all callers, not one for each of them")
 }
