@@ -5,165 +5,114 @@ import (
 	"time"
 )
 
-// Shared is what the routes of one upstream have in common. Its nil parts are
-// off.
-type Shared struct {
-	Gate   *Gate
-	Limit  *Limit
-	Rate   *Rate
-	Budget *Budget
-}
-
-// ticket is what one attempt has been given before it is made: the leave of the
-// gates, and places under the limits. The route's come first, so that nobody has
-// the upstream's while waiting for the route's.
-type ticket struct {
-	gates  [2]entry
-	limits [2]*Limit
-}
-
-func (t *Transport) gates() [2]*Gate {
-	if t.Policy.Throttle == nil {
-		return [2]*Gate{}
+// admit lets the call's first attempt through: it reads the body as far as it is
+// held, waits for a ticket, asks the breaker, and waits for its turn. Who would be
+// refused whatever the body is gets that answer before it, and no client has a
+// place while it is still sending.
+func (t *Transport) admit(call *Call, permit *Permit) attempt {
+	err := t.refuses(call)
+	if call.Body != nil && (err == nil || call.BodyFirst) {
+		if client := call.Body.hold(t.Policy.RequestBuffer, t.Requests); client != nil {
+			return attempt{client: client, err: client}
+		}
+		err = t.refuses(call)
 	}
-	return [2]*Gate{t.Gate, t.Shared.Gate}
-}
-
-// observes reports whether the policy only counts what it would refuse.
-func (t *Transport) observes() bool { return t.Policy.Mode == Observe }
-
-// heldBack returns until when a caller may be held back that is ready to go
-// after ready: no longer than it is worth waiting for.
-func (t *Transport) heldBack(call *Call, ready time.Duration) time.Time {
-	until := time.Now().Add(ready + t.Policy.Throttling().MaxWait)
-	if last := t.lastStart(call); last.Before(until) {
-		return last
+	if err != nil {
+		return t.refusal(call, err)
 	}
-	return until
+	for {
+		if err = t.await(call, 0); err == nil {
+			err = t.ask(call, permit)
+		}
+		if err == nil {
+			err = t.turn(call, 0)
+		}
+		if err != nil {
+			call.ticket.leave(Neutral, false)
+			return t.refusal(call, err)
+		}
+		if !t.isVoid(call) && (permit.Current() || t.observes()) {
+			return attempt{}
+		}
+		// A gate was shut or the breaker has changed while the call waited.
+		permit.Done(Outcome{})
+		call.ticket.leave(Neutral, false)
+	}
 }
 
-// lastStart is the last moment at which an attempt after a wait makes sense.
-func (t *Transport) lastStart(call *Call) time.Time {
-	return call.deadline.Add(-t.Policy.minAttempt())
-}
-
-// await gets the call a ticket for an attempt that may begin after ready: first
-// the gates' leave, then places under the limits. It returns a refusal of ours,
-// or the cause of the call's end.
-func (t *Transport) await(call *Call, ready time.Duration) error {
-	if t.observes() {
-		t.observe(call)
+// ask asks the breaker for a permit.
+func (t *Transport) ask(call *Call, permit *Permit) error {
+	if t.Breaker == nil {
 		return nil
 	}
-	most := t.Policy.Throttling().MaxPending
-	var until time.Time
-	for i, gate := range t.gates() {
-		var in bool
-		if call.ticket.gates[i], in = gate.pass(); in {
+	p, err := t.Breaker.Admit()
+	if err != nil && t.observes() {
+		t.wouldRefuse(call, RefusedByBreaker)
+		return nil
+	}
+	*permit = p
+	return err
+}
+
+// refuses returns the refusal of a breaker or gate that is sure to refuse.
+func (t *Transport) refuses(call *Call) error {
+	if t.observes() {
+		return nil
+	}
+	if t.Breaker != nil && t.Breaker.State() == Open {
+		return &OpenError{State: Open, Until: t.Breaker.Until()}
+	}
+	for _, gate := range t.gates() {
+		if _, in := gate.pass(); in {
 			continue
 		}
-		if until.IsZero() { // once for both
-			until = t.heldBack(call, ready)
-		}
-		var err error
-		if call.ticket.gates[i], err = gate.enter(call, until, most); err != nil {
+		if err := gate.refuses(t.heldBack(call, 0)); err != nil {
 			return err
 		}
-	}
-	for i, limit := range [2]*Limit{t.Limit, t.Shared.Limit} {
-		if err := limit.enter(call, t.lastStart(call), t.Observer); err != nil {
-			return err
-		}
-		call.ticket.limits[i] = limit
 	}
 	return nil
 }
 
-// turn waits for the attempt's turn under the rate limit. It is the last thing
-// to wait for, so that what is let through goes out at once, and no turn is
-// spent on a call that is refused.
-func (t *Transport) turn(call *Call) error {
-	rate := t.Shared.Rate
-	if rate == nil {
-		return nil
+// readmit lets a repeat of an attempt through after a wait, as the first try was,
+// while the breaker stays as it is and the budget allows. If not, it says why. An
+// error is the cause of the call's end.
+func (t *Transport) readmit(call *Call, permit *Permit, a attempt, wait time.Duration) (Skip, error) {
+	if err := call.sleep(wait); err != nil {
+		return "", err
 	}
-	if t.observes() {
-		if rate.force(t.heldBack(call, 0)) {
-			t.wouldRefuse(call, RefusedByThrottle)
-		}
-		return nil
+	if !t.mayContinue(permit) {
+		return SkipBreaker, nil
 	}
-	return rate.wait(call, t.heldBack(call, 0), t.Policy.Throttling().MaxPending)
+	err := t.reenter(call, permit, a, max(a.held-wait, 0))
+	skip := skipped(err)
+	switch {
+	case skip != "":
+		err = nil
+	case err != nil:
+	case !t.mayContinue(permit):
+		skip = SkipBreaker
+	case !t.Shared.Budget.take():
+		skip = SkipBudget
+	default:
+		return "", nil
+	}
+	call.ticket.leave(Neutral, a.streamed)
+	return skip, err
 }
 
-// observe lets an attempt through and counts what would have been refused.
-func (t *Transport) observe(call *Call) {
-	until := t.heldBack(call, 0)
-	for i, gate := range t.gates() {
-		var refused bool
-		if call.ticket.gates[i], refused = gate.force(until); refused {
-			t.wouldRefuse(call, RefusedByThrottle)
+// reenter gets a ticket and a turn for a repeat that is still allowed then.
+func (t *Transport) reenter(call *Call, permit *Permit, a attempt, ready time.Duration) error {
+	call.ticket.until = time.Time{}
+	for {
+		err := t.await(call, ready)
+		if err != nil || !t.mayContinue(permit) || t.Shared.Budget.Remaining() < 1 {
+			return err
 		}
-	}
-	for i, limit := range [2]*Limit{t.Limit, t.Shared.Limit} {
-		taken, refused := limit.force()
-		if taken {
-			call.ticket.limits[i] = limit
+		if err = t.turn(call, ready); err != nil || !t.isVoid(call) {
+			return err
 		}
-		if refused {
-			t.wouldRefuse(call, RefusedByConcurrency)
-		}
+		call.ticket.leave(Neutral, a.streamed)
 	}
-}
-
-// wouldRefuse counts a refusal that is not made, once a call.
-func (t *Transport) wouldRefuse(call *Call, by Refuser) {
-	if call.observe(by) {
-		t.Observer.Observed(by)
-	}
-}
-
-// settle tells the gates how an attempt ended, and gives back what its ticket
-// was good for. A streamed answer keeps its places under the limits until the
-// call ends.
-func (t *Transport) settle(call *Call, a *attempt) {
-	gates := t.gates()
-	scope := 0
-	if a.scope == ScopeUpstream {
-		scope = 1
-	}
-	if a.class == Throttled && gates[scope] != nil {
-		a.held = gates[scope].shut(call.ticket.gates[scope], a.gateTime, t.Policy.Throttle, a.describe())
-	}
-	for i, gate := range gates {
-		gate.leave(call.ticket.gates[i], a.class)
-		call.ticket.gates[i] = entry{}
-	}
-	if !a.streamed {
-		call.leaveLimits()
-	}
-}
-
-// giveUp gives back what the call was given for an attempt that is not made.
-func (t *Transport) giveUp(call *Call) { t.settle(call, &attempt{}) }
-
-// leaveLimits gives the call's places back.
-func (c *Call) leaveLimits() {
-	for i, limit := range c.ticket.limits {
-		if limit != nil {
-			limit.leave()
-			c.ticket.limits[i] = nil
-		}
-	}
-}
-
-// gateOpens returns when the last of the gates opens, if one is shut.
-func (t *Transport) gateOpens() time.Time {
-	var opens time.Time
-	for _, gate := range t.gates() {
-		opens = latest(opens, gate.Until())
-	}
-	return opens
 }
 
 // refusal is a call that a policy of ours did not let through, or one that ended

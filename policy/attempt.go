@@ -16,6 +16,7 @@ type attempt struct {
 	class      Class
 	reason     Reason        // empty if the answer can be used as it is
 	on         Condition     // the named retry condition, if any
+	fine       bool          // a rule says so, whatever the conditions
 	result     AttemptResult // as it is counted
 	proxyError string        // RFC 9209, if there is no answer
 	client     *ClientError  // not nil if the client was the cause
@@ -134,7 +135,7 @@ func cutOff(call *Call, cause error, connected bool, since time.Time) attempt {
 	if !since.IsZero() {
 		call.alone += time.Since(since)
 	}
-	if call.failed || call.alone >= call.patience {
+	if call.failed || call.patience > 0 && call.alone >= call.patience { // no patience: never sent
 		a.class = Failure
 	}
 	switch {

@@ -105,7 +105,7 @@ func (c *Call) Deadline() time.Time { return c.deadline }
 func (c *Call) End() {
 	c.clock.Stop()
 	c.cancel(errEnded)
-	c.leaveLimits()
+	c.ticket.leave(Neutral, false)
 	c.Body.close()
 }
 

@@ -66,6 +66,7 @@ func (a *attempt) rule(r *Rule) {
 			a.scope = r.Scope
 		}
 	case AsSuccess:
+		a.fine = true
 	}
 }
 
@@ -104,7 +105,7 @@ func (t *Transport) rule(resp *http.Response, held []byte) *Rule {
 }
 
 // matchesHead reports whether an answer's status and type are the rule's. An
-// answer without content has no type that could be wrong.
+// answer without content, such as a 202, has no type that could be wrong.
 func (r *Rule) matchesHead(resp *http.Response) bool {
 	if r.Status != (StatusRange{}) && !r.Status.Contains(resp.StatusCode) {
 		return false
@@ -112,7 +113,7 @@ func (r *Rule) matchesHead(resp *http.Response) bool {
 	if r.ContentTypeNot == "" {
 		return true
 	}
-	if resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified {
+	if resp.ContentLength == 0 || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified {
 		return false
 	}
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))

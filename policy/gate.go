@@ -62,6 +62,7 @@ func NewGate(onChange func(GateChange)) *Gate {
 
 // entry is a request that a gate let in. The zero entry is of no gate.
 type entry struct {
+	gate    *Gate
 	period  uint64
 	counted bool // among those in flight
 }
@@ -69,12 +70,14 @@ type entry struct {
 // leave says how a request that was let in has ended. While calls re-enter, a
 // success makes room for one more, and a throttled answer leaves room for one.
 func (g *Gate) leave(e entry, c Class) {
-	if g == nil || !e.counted {
+	if g == nil || !e.counted && g.free.Load() {
 		return
 	}
 	g.mu.Lock()
 	defer g.unlock()
-	g.inFlight--
+	if e.counted {
+		g.inFlight--
+	}
 	switch {
 	case g.state != GateReentry:
 	case c == Throttled:
@@ -111,7 +114,7 @@ func (g *Gate) shut(e entry, hint time.Duration, p *ThrottlePolicy, why string) 
 		g.change(GateShut, now)
 	}
 	g.ring(g.opens.Sub(now))
-	g.turnAway(now)
+	g.turnAway()
 	return wait + late
 }
 

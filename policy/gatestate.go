@@ -66,11 +66,15 @@ func (g *Gate) Snapshot() GateSnapshot {
 type ShutError struct {
 	// What refuses.
 	What string
-	// Until is when it is worth asking again.
+	// Until is when it is worth asking again. It is zero while calls re-enter:
+	// then nobody knows when there is room.
 	Until time.Time
 }
 
 // Error returns what refuses, and the moment.
 func (e *ShutError) Error() string {
+	if e.Until.IsZero() {
+		return e.What + " lets few in at a time, and has no room"
+	}
 	return fmt.Sprintf("%s lets nobody in until %s", e.What, e.Until.Format(time.RFC3339Nano))
 }

@@ -23,7 +23,7 @@ func (g *Gate) pass() (e entry, in bool) {
 	if g == nil {
 		return entry{}, true
 	}
-	return entry{period: g.period.Load()}, g.free.Load()
+	return entry{gate: g, period: g.period.Load()}, g.free.Load()
 }
 
 // enter lets a request in. A caller is made to wait only if its turn can come
@@ -57,7 +57,7 @@ func (g *Gate) join(until time.Time, pending int) *waiter {
 	case g.line.Len() == 0 && g.hasRoom():
 		g.letIn(w)
 	case until.Before(g.opens) || !now.Before(until) || g.line.Len() >= pending:
-		w.err = g.refusal(now)
+		w.err = g.refusal()
 	default:
 		w.done = make(chan struct{})
 		w.place = g.line.PushBack(w)
@@ -84,11 +84,11 @@ func (g *Gate) resolve(call *Call, w *waiter) (entry, error) {
 	if left != nil {
 		return entry{}, left
 	}
-	return entry{}, g.refusal(time.Now())
+	return entry{}, g.refusal()
 }
 
 // force lets a request in whatever the gate's state, and reports whether it
-// would have been refused.
+// would have been refused. It takes nobody's place.
 func (g *Gate) force(until time.Time) (e entry, refused bool) {
 	if e, in := g.pass(); in {
 		return e, false
@@ -96,12 +96,11 @@ func (g *Gate) force(until time.Time) (e entry, refused bool) {
 	g.mu.Lock()
 	defer g.unlock()
 	g.openIfDue(time.Now())
-	w := new(waiter)
-	g.letIn(w)
+	e = entry{gate: g, period: g.period.Load()}
 	if g.state == GateShut {
-		w.entry.period-- // what it has to tell was known before
+		e.period-- // what it has to tell was known before
 	}
-	return w.entry, until.Before(g.opens)
+	return e, until.Before(g.opens)
 }
 
 // refuses returns the error for a caller that could not wait until the gate
@@ -109,9 +108,8 @@ func (g *Gate) force(until time.Time) (e entry, refused bool) {
 func (g *Gate) refuses(until time.Time) error {
 	g.mu.Lock()
 	defer g.unlock()
-	now := time.Now()
-	if g.openIfDue(now); until.Before(g.opens) {
-		return g.refusal(now)
+	if g.openIfDue(time.Now()); until.Before(g.opens) {
+		return g.refusal()
 	}
 	return nil
 }
@@ -133,7 +131,7 @@ func (g *Gate) hasRoom() bool {
 }
 
 func (g *Gate) letIn(w *waiter) {
-	w.entry = entry{period: g.period.Load(), counted: g.state != GateOpen}
+	w.entry = entry{gate: g, period: g.period.Load(), counted: g.state != GateOpen}
 	if w.entry.counted {
 		g.inFlight++
 	}
@@ -156,20 +154,17 @@ func (g *Gate) callIn() {
 }
 
 // turnAway refuses those who cannot wait until the gate opens.
-func (g *Gate) turnAway(now time.Time) {
+func (g *Gate) turnAway() {
 	for at := g.line.Front(); at != nil; {
 		w, next := at.Value.(*waiter), at.Next()
 		if w.until.Before(g.opens) {
 			g.line.Remove(at)
-			w.err = g.refusal(now)
+			w.err = g.refusal()
 			close(w.done)
 		}
 		at = next
 	}
 }
 
-// refusal is the error for one who is not let in. While calls re-enter, nobody
-// knows when there is room.
-func (g *Gate) refusal(now time.Time) error {
-	return &ShutError{What: throttleGate, Until: latest(now, g.opens)}
-}
+// refusal is the error for one who is not let in.
+func (g *Gate) refusal() error { return &ShutError{What: throttleGate, Until: g.opens} }

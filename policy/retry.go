@@ -33,7 +33,7 @@ type decision struct {
 // were.
 func (t *Transport) next(call *Call, req *http.Request, a attempt, retries int, permit *Permit) decision {
 	r := t.Policy.Retry
-	if r == nil || retries >= r.MaxRetries || a.client != nil {
+	if r == nil || retries >= r.MaxRetries || a.client != nil || a.fine {
 		return decision{}
 	}
 	on, ok := r.condition(a)

@@ -287,3 +287,35 @@ func bubble(t *testing.T, name string, f func(*testing.T)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
+
+// wantIdle checks that all calls have given back what they were given: the leave
+// of the gates, and the places under the route's limit and the upstream's.
+func (r *rig) wantIdle(t *testing.T, places ...int) {
+	t.Helper()
+	for _, gate := range []*Gate{r.Gate, r.Shared.Gate} {
+		if gate != nil {
+			gate.wantIdle(t)
+		}
+	}
+	for i, limit := range []*Limit{r.Limit, r.Shared.Limit} {
+		if limit == nil {
+			continue
+		}
+		if free := limit.free(); free != places[i] || limit.pending.Load() != 0 {
+			t.Errorf("got %d places free, %d calls pending in the end, want %d and none", free, limit.pending.Load(), places[i])
+		}
+	}
+	if r.tally.pending != 0 {
+		t.Errorf("got %d calls counted as pending in the end, want none", r.tally.pending)
+	}
+}
+
+// free returns how many places are free.
+func (l *Limit) free() int {
+	n := 0
+	for l.places.TryAcquire(1) {
+		n++
+	}
+	l.places.Release(int64(n))
+	return n
+}

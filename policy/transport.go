@@ -115,100 +115,6 @@ func discard(call *Call, a attempt) {
 	call.failed = call.failed || a.class == Failure
 }
 
-// admit lets the call's first attempt through: it reads the body as far as it is
-// held, waits for a ticket, asks the breaker, and waits for its turn. Who would be
-// refused whatever the body is gets that answer before it, and no client has a
-// place while it is still sending.
-func (t *Transport) admit(call *Call, permit *Permit) attempt {
-	err := t.refuses(call)
-	if call.Body != nil && (err == nil || call.BodyFirst) {
-		if client := call.Body.hold(t.Policy.RequestBuffer, t.Requests); client != nil {
-			return attempt{client: client, err: client}
-		}
-		err = t.refuses(call)
-	}
-	if err != nil {
-		return t.refusal(call, err)
-	}
-	if err = t.await(call, 0); err == nil {
-		err = t.ask(call, permit)
-	}
-	if err == nil {
-		err = t.turn(call)
-	}
-	if err == nil && !permit.Current() && !t.observes() { // it changed while the call waited
-		err = t.ask(call, permit)
-	}
-	if err != nil {
-		t.giveUp(call)
-		return t.refusal(call, err)
-	}
-	return attempt{}
-}
-
-// ask asks the breaker for a permit.
-func (t *Transport) ask(call *Call, permit *Permit) error {
-	if t.Breaker == nil {
-		return nil
-	}
-	p, err := t.Breaker.Admit()
-	if err != nil && t.observes() {
-		t.wouldRefuse(call, RefusedByBreaker)
-		return nil
-	}
-	*permit = p
-	return err
-}
-
-// refuses returns the refusal of a breaker or gate that is sure to refuse.
-func (t *Transport) refuses(call *Call) error {
-	if t.observes() {
-		return nil
-	}
-	if t.Breaker != nil && t.Breaker.State() == Open {
-		return &OpenError{State: Open, Until: t.Breaker.Until()}
-	}
-	for _, gate := range t.gates() {
-		if _, in := gate.pass(); in {
-			continue
-		}
-		if err := gate.refuses(t.heldBack(call, 0)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// readmit lets a repeat of an attempt through after a wait, as the first try was,
-// while the breaker stays as it is and the budget allows. If not, it says why. An
-// error is the cause of the call's end.
-func (t *Transport) readmit(call *Call, permit *Permit, a attempt, wait time.Duration) (Skip, error) {
-	if err := call.sleep(wait); err != nil {
-		return "", err
-	}
-	if !t.mayContinue(permit) {
-		return SkipBreaker, nil
-	}
-	err := t.await(call, max(a.held-wait, 0))
-	if err == nil && t.mayContinue(permit) && t.Shared.Budget.Remaining() > 0 {
-		err = t.turn(call)
-	}
-	skip := skipped(err)
-	switch {
-	case skip != "":
-		err = nil
-	case err != nil:
-	case !t.mayContinue(permit):
-		skip = SkipBreaker
-	case !t.Shared.Budget.take():
-		skip = SkipBudget
-	default:
-		return "", nil
-	}
-	t.giveUp(call)
-	return skip, err
-}
-
 // timeout returns the time of one attempt.
 func (t *Transport) timeout(permit *Permit) time.Duration {
 	if permit.Probe() && t.Policy.Breaker != nil && !t.observes() {
@@ -220,15 +126,18 @@ func (t *Transport) timeout(permit *Permit) time.Duration {
 // record tells the breaker and the call how it ended.
 func (t *Transport) record(call *Call, a attempt, permit *Permit) {
 	call.Reason, call.Class, call.ClientErr, call.Err = a.reason, a.class, a.client, a.err
-	call.UpstreamStatus, call.Hint, call.Streamed = a.status, a.hint, a.streamed
+	call.UpstreamStatus, call.Streamed = a.status, a.streamed
 	if a.resp == nil && a.reason == ReasonUnreachable {
 		call.ProxyError = a.proxyError
 	}
 	call.RetryAt = a.retryAt
 	if a.class == Throttled {
-		call.RetryAt = latest(time.Now().Add(a.hint), t.gateOpens())
+		call.Hint = a.hint
+		if call.RetryAt = t.gateOpens(); call.RetryAt.IsZero() {
+			call.RetryAt = time.Now().Add(a.hint)
+		}
 	}
-	permit.Done(Outcome{Class: a.class, Wait: a.hint, Err: a.describe(), Took: call.Upstream})
+	permit.Done(Outcome{Class: a.class, Wait: min(a.gateTime, t.Policy.Throttling().Max), Err: a.describe(), Took: call.Upstream})
 	if t.Breaker != nil {
 		call.Circuit = t.Breaker.State()
 	}

@@ -115,7 +115,7 @@ func describeReason(call *policy.Call) (status int, detail string) {
 	case policy.ReasonOpen:
 		return http.StatusServiceUnavailable, "the upstream has been failing and is left alone for now"
 	case policy.ReasonThrottled:
-		return http.StatusServiceUnavailable, "the upstream asked for fewer requests"
+		return http.StatusServiceUnavailable, "no more requests may be sent to the upstream for now"
 	case policy.ReasonOverloaded:
 		return http.StatusServiceUnavailable, "too many requests are waiting for the upstream"
 	case policy.ReasonTimeout:
@@ -175,7 +175,7 @@ func (x *exchange) write(status int, body []byte) {
 	h.Set("Cache-Control", "no-store")
 	switch {
 	case status == http.StatusNoContent || status == http.StatusNotModified:
-	case x.request.Method == http.MethodHead && h.Get("Content-Length") != "": // of the answer to a GET
+	case x.outcome == OutcomeStale && x.request.Method == http.MethodHead: // it has what the upstream said
 	default:
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}

@@ -27,21 +27,20 @@ type gateLog struct {
 	repeats int       // that were not
 }
 
-// changed reports a change. A gate that shuts again before it has been open to
-// all is still the same event to an operator.
+// changed reports a change. An upstream that stays busy may shut its gate every
+// second: to an operator that is one event.
 func (g *gateLog) changed(c policy.GateChange) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	quiet := c.From != policy.GateOpen && c.At.Sub(g.told) < gateQuiet
 	switch {
-	case c.To == policy.GateOpen:
-		g.logger.Info("gate", "state", c.To)
-	case c.To == policy.GateShut && quiet:
+	case c.To != policy.GateShut:
+		if g.repeats == 0 {
+			g.logger.Info("gate", "state", c.To)
+		}
+	case c.At.Sub(g.told) < gateQuiet:
 		g.repeats++
-	case c.To == policy.GateShut:
+	default:
 		g.logger.Warn("gate", "state", c.To, "until", c.Until, "why", short(c.Why), "repeats", g.repeats)
 		g.told, g.repeats = c.At, 0
-	case g.repeats == 0:
-		g.logger.Info("gate", "state", c.To)
 	}
 }

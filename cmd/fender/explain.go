@@ -77,11 +77,28 @@ func match(cfg *config.Config, method string, target *url.URL) (*config.Route, e
 // explain prints the route and, aligned, each of its settings with its origin.
 func explain(w io.Writer, cfg *config.Config, route *config.Route) error {
 	fmt.Fprintf(w, "route     %s %s\n", route.Name, cmp.Or(route.Match.Path, "(any path)"))
-	fmt.Fprintf(w, "upstream  %s %s\n\n", route.Upstream, cfg.Upstreams[route.Upstream].URL)
+	upstream := cfg.Upstreams[route.Upstream]
+	fmt.Fprintf(w, "upstream  %s %s\n", route.Upstream, upstream.URL)
+	fmt.Fprintf(w, "shared    %s\n\n", shared(upstream))
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "PATH\tORIGIN\tVALUE")
 	for _, s := range route.Explain() {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", s.Path, s.Origin, s.Value)
 	}
 	return table.Flush()
+}
+
+// shared says what bounds the upstream's routes together.
+func shared(u config.Upstream) string {
+	concurrency, rate, budget := "no concurrency limit", "no rate limit", "no retry budget"
+	if c := u.Concurrency; c.MaxRequests > 0 {
+		concurrency = fmt.Sprintf("%d in flight and %d pending", c.MaxRequests, c.MaxPending)
+	}
+	if r := u.RateLimit; r != nil {
+		rate = fmt.Sprintf("%d requests per %s, %d at once", r.Requests, r.Interval, cmp.Or(r.Burst, r.Requests))
+	}
+	if b := u.RetryBudget; b != nil {
+		budget = fmt.Sprintf("retries for %g of the calls and %g a second", b.Ratio, b.MinPerSecond)
+	}
+	return strings.Join([]string{concurrency, rate, budget}, "; ")
 }

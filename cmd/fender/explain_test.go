@@ -12,7 +12,8 @@ func TestExplainShowsTheRouteAndWhereItsValuesComeFrom(t *testing.T) {
 		if code != exitOK || stderr != "" {
 			t.Fatalf("%s: got exit code %d, stderr %q", target, code, stderr)
 		}
-		if want := "route     customer /v1/customers/{id}\nupstream  crm http://127.0.0.1:9\n\nPATH "; !strings.HasPrefix(stdout, want) {
+		if want := "route     customer /v1/customers/{id}\nupstream  crm http://127.0.0.1:9\n" +
+			"shared    no concurrency limit; no rate limit; retries for 0.2 of the calls and 0.3 a second\n\nPATH "; !strings.HasPrefix(stdout, want) {
 			t.Errorf("%s: got %q, want it to begin with %q", target, stdout, want)
 		}
 		var found bool
@@ -24,6 +25,15 @@ func TestExplainShowsTheRouteAndWhereItsValuesComeFrom(t *testing.T) {
 		if !found {
 			t.Errorf("%s: got %s\nwant timeout.request, route, 2s", target, stdout)
 		}
+	}
+}
+
+func TestExplainShowsWhatTheUpstreamsRoutesShare(t *testing.T) {
+	file := write(t, strings.Replace(minimal, "http://127.0.0.1:9", "http://127.0.0.1:9, retry_budget: null, "+
+		"rate_limit: {requests: 4, interval: 2s}, concurrency: {max_requests: 8, max_pending: 1}", 1))
+	_, stdout, stderr := fender(t, "explain", "--config", file, "GET", "/v1/customers/42")
+	if want := "\nshared    8 in flight and 1 pending; 4 requests per 2s, 4 at once; no retry budget\n"; !strings.Contains(stdout, want) {
+		t.Errorf("got %q, %q, want %q in it", stdout, stderr, want)
 	}
 }
 

@@ -21,8 +21,11 @@ func (k *check) checkFallback(s section, r *Route) {
 	if len(f.Reasons) == 0 {
 		s.fault("fallback.reasons", "is empty", "without a reason it is never given")
 	}
-	if len(f.Methods) == 0 {
+	if len(f.Methods) == 0 && f.Stale.MaxAge == 0 {
 		s.fault("fallback.methods", "is empty", "without a method it is never given")
+	}
+	if len(f.Stale.Methods) == 0 && f.Stale.MaxAge > 0 {
+		s.fault("fallback.stale.methods", "is empty", "without a method nothing is kept")
 	}
 	k.checkContent(s, r)
 	k.warnFallback(s, f)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"mime"
 	"reflect"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ func (k *check) checkPolicy(i int) {
 	k.checkTimeout(s, r)
 	k.checkClassify(s, r.Classify)
 	k.warnClassify(s, r)
+	k.warnTimes(s, r)
 	if r.Retry != nil {
 		k.checkRetry(s, r)
 	}
@@ -68,10 +70,20 @@ func (k *check) checkClassify(s section, rules []policy.Rule) {
 		if rule.Status == (policy.StatusRange{}) && rule.Contains == "" && rule.ContentTypeNot == "" {
 			s.fault(at, "matches every answer", "give status, contains or content_type_not", at+".status", at+".contains", at+".content_type_not")
 		}
+		if rule.ContentTypeNot != "" && !isMediaType(rule.ContentTypeNot) {
+			s.fault(at+".content_type_not", s.say(at+".content_type_not")+" is not a media type", "write application/json, without parameters")
+		}
 		if rule.As != policy.AsThrottled && (rule.Wait != 0 || rule.Scope != "") {
 			s.fault(at, "wait and scope are for throttled answers", "as: throttled", at+".as")
 		}
 	}
+}
+
+// isMediaType reports whether s is a media type without parameters (RFC 9110,
+// 8.3.1).
+func isMediaType(s string) bool {
+	media, _, err := mime.ParseMediaType(s)
+	return err == nil && strings.EqualFold(media, s) && strings.Contains(media, "/")
 }
 
 func (k *check) checkRetry(s section, r *Route) {

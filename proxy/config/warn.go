@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/fender-proxy/fender/policy"
 )
@@ -10,7 +11,7 @@ import (
 // warnRetry warns of retries that time does not allow.
 func (k *check) warnRetry(s section, r *Route) {
 	retry := r.Retry
-	if retry.MaxRetries == 0 {
+	if retry.MaxRetries == 0 || r.Mode == policy.Passthrough {
 		return
 	}
 	if slices.Contains(retry.Conditions, policy.OnTimeout) && r.Timeout.Attempt >= r.Timeout.Request {
@@ -51,7 +52,15 @@ func statusClass(status int) string { return string(rune('0'+status/100)) + "xx"
 // warnStale warns of last good answers that cannot be known again, because their
 // requests' bodies are not.
 func (k *check) warnStale(s section, r *Route) {
-	if r.Fallback.Stale.MaxAge == 0 || r.RequestBuffer > 0 {
+	if r.Fallback.Stale.MaxAge == 0 {
+		return
+	}
+	for i, name := range r.Fallback.Stale.Vary {
+		if strings.EqualFold(name, "Cookie") {
+			s.doubt(element("fallback.stale.vary", i), "nothing is kept of what requests with a Cookie got", "")
+		}
+	}
+	if r.RequestBuffer > 0 {
 		return
 	}
 	for i, method := range r.Fallback.Stale.Methods {
@@ -62,12 +71,39 @@ func (k *check) warnStale(s section, r *Route) {
 	}
 }
 
-// warnClassify warns of rules that look into bodies that are never held.
+// warnClassify warns of rules that look into bodies that are never held, or speak
+// of a gate that is not there.
 func (k *check) warnClassify(s section, r *Route) {
+	failures := false
 	for i, rule := range r.Classify {
+		at := element("classify", i)
+		failures = failures || rule.As == policy.AsFailure
 		if rule.Contains != "" && r.Buffer == 0 {
-			s.doubt(element("classify", i)+".contains", "buffer is 0, so answers are never looked into", "", "buffer")
+			s.doubt(at+".contains", "buffer is 0, so answers are never looked into", "", "buffer")
 		}
+		if r.Throttle == nil && rule.Scope != "" {
+			s.doubt(at+".scope", "throttle is null, so there is no gate", "", "throttle")
+		}
+	}
+	if r.Retry != nil && !failures {
+		if i := slices.Index(r.Retry.Conditions, policy.OnFailure); i >= 0 {
+			s.doubt(element("retry.conditions", i), "no rule of classify calls an answer a failure", "", "classify")
+		}
+	}
+}
+
+// warnTimes warns of times that timeout.request, or another time, cuts short.
+func (k *check) warnTimes(s section, r *Route) {
+	if b := r.Breaker; b != nil {
+		if b.HalfOpen.Timeout > r.Timeout.Request {
+			s.doubt("breaker.half_open.timeout", "longer than timeout.request, which ends a probe too", "", "timeout.request")
+		}
+		if b.SlowCalls != nil && b.SlowCalls.Duration > r.Timeout.Request {
+			s.doubt(s.cause("breaker.slow_calls.duration", "timeout.request", "breaker.slow_calls"), "longer than timeout.request, so no call is ever slow", "", "timeout.request")
+		}
+	}
+	if t := r.Throttle; t != nil && t.DefaultWait > t.Max {
+		s.doubt(s.cause("throttle.default_wait", "throttle.max"), "default_wait is longer than max, which ends it", "", "throttle.max", "throttle.default_wait")
 	}
 }
 

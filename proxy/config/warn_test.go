@@ -42,6 +42,33 @@ config.yaml:2:107: routes[0] "a".retry.min_attempt: no shorter than timeout.requ
 			"@crm\nroutes: [{name: a, upstream: crm, buffer: 0, classify: [{status: 500, as: failure}, {contains: x, as: failure}]}]",
 			`config.yaml:2:96: routes[0] "a".classify[1].contains: buffer is 0, so answers are never looked into`,
 		},
+		"a rule that shuts a gate that is not there": {
+			"@crm\nroutes: [{name: a, upstream: crm, throttle: null, classify: [{status: 403, as: throttled, scope: upstream}]}]",
+			`config.yaml:2:98: routes[0] "a".classify[0].scope: throttle is null, so there is no gate`,
+		},
+		"a condition that nothing meets": {
+			"@crm\nroutes: [{name: a, upstream: crm, timeout: {attempt: 1s}, retry: {conditions: [503, failure]}}]",
+			`config.yaml:2:85: routes[0] "a".retry.conditions[1]: no rule of classify calls an answer a failure`,
+		},
+		"times that others cut short": {
+			`@crm
+routes:
+  - name: a
+    upstream: crm
+    timeout: {request: 2s}
+    breaker: {slow_calls: {duration: 3s}, half_open: {timeout: 4s}}
+    throttle: {default_wait: 2s, max: 1s}`,
+			`config.yaml:6:38: routes[0] "a".breaker.slow_calls.duration: longer than timeout.request, so no call is ever slow
+config.yaml:6:64: routes[0] "a".breaker.half_open.timeout: longer than timeout.request, which ends a probe too
+config.yaml:7:30: routes[0] "a".throttle.default_wait: default_wait is longer than max, which ends it`,
+		},
+		"last good answers that vary by cookies": {
+			"@crm\nroutes: [{name: a, upstream: crm, fallback: {stale: {max_age: 1h, vary: [X-Role, Cookie]}}}]",
+			`config.yaml:2:82: routes[0] "a".fallback.stale.vary[1]: nothing is kept of what requests with a Cookie got`,
+		},
+		"retries of a route that is passed through": {
+			"@crm\nroutes: [{name: a, upstream: crm, mode: passthrough, retry: {}}]", "",
+		},
 		"a queue without a limit": {
 			"upstreams: {crm: {url: https://a.example, concurrency: {max_pending: 3}}}\nroutes: [{name: a, upstream: crm, concurrency: {max_requests: 0, max_pending: 2}}]",
 			`config.yaml:1:70: upstreams.crm.concurrency.max_pending: without max_requests nobody waits

@@ -6,7 +6,7 @@
 // directives no-store, private, no-cache, must-revalidate and proxy-revalidate
 // (RFC 9111, 4.2.4 and 5.2.2). Any other answer takes the place of what was
 // kept before it: a customer who has been deleted does not come back when the
-// upstream fails.
+// upstream fails, once it has said so.
 package stale
 
 import (
