@@ -69,12 +69,12 @@ func TestBudget(t *testing.T) {
 			t.Errorf("got %d left, want 1", got)
 		}
 	})
-	// 0.1 × 30 is a hair less than 3 to a computer.
+	// 0.29 × 100 is a hair less than 29 to a computer.
 	bubble(t, "loses nothing to fractions", func(t *testing.T) {
 		for _, tt := range []struct {
 			ratio, perSecond float64
 			calls, want      int
-		}{{0.1, 0, 30, 3}, {0.7, 0, 10, 7}, {0.2, 0.3, 0, 3}, {0.1, 0.7, 10, 8}, {0, 0, 1000, 0}, {1, 0, 7, 7}, {0.2, 0, 4, 0}} {
+		}{{0.29, 0, 100, 29}, {0.57, 0, 100, 57}, {0.1, 0, 30, 3}, {0.7, 0, 10, 7}, {0.2, 0.3, 0, 3}, {0.1, 0.7, 10, 8}, {0, 0, 1000, 0}, {1, 0, 7, 7}, {0.2, 0, 4, 0}} {
 			b := NewBudget(tt.ratio, tt.perSecond)
 			for range tt.calls {
 				b.call()

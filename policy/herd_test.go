@@ -148,7 +148,7 @@ func TestAHerdIsHeldBack(t *testing.T) {
 		{name: "by an upstream that answers at once", took: func(int) time.Duration { return 0 }},
 		{name: "by one that takes 50 ms", took: func(int) time.Duration { return 50 * time.Millisecond }},
 		{name: "by one that takes from 0 to 700 ms", took: func(n int) time.Duration { return time.Duration(n%8) * 100 * time.Millisecond }},
-		{name: "by one that takes long for each tenth", took: func(n int) time.Duration { return max(time.Duration(n%10)-8, 0) * 1900 * time.Millisecond }},
+		{name: "by one that takes long for each tenth", took: func(n int) time.Duration { return time.Duration(n%10/9*1900) * time.Millisecond }},
 		// Who has passed the gate and waits for something else when it shuts has
 		// not passed it.
 		{name: "in the queue of a limit too", took: func(int) time.Duration { return 50 * time.Millisecond }, limit: NewLimit(5, 100)},

@@ -70,6 +70,7 @@ func (g *Gate) join(until time.Time, pending int) *waiter {
 func (g *Gate) resolve(call *Call, w *waiter) (entry, error) {
 	g.mu.Lock()
 	defer g.unlock()
+	g.openIfDue(time.Now()) // its time may be up in the very moment that the gate opens
 	left := call.cause()
 	select {
 	case <-w.done:

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -73,5 +74,39 @@ func TestAPanicGivesBackWhatItsCallWasGiven(t *testing.T) {
 			}()
 		}
 		r.wantIdle(t, 3, 2)
+	})
+}
+
+// A client that leaves just as its turn comes has been given a place that it
+// does not know of. If that were lost, the trickle would be stuck for ever.
+func TestOneWhoLeavesAsItIsLetInGivesItsPlaceBack(t *testing.T) {
+	gateBubble(t, "to the next in line", func(t *testing.T, g *testGate) {
+		g.shutFor(time.Second)
+		g.reopen()
+		first := g.now()
+		leaves, next := g.comes(time.Minute, 64), g.comes(time.Minute, 64)
+		g.mu.Lock() // it cannot look before both have happened
+		leaves.goes()
+		g.limit++
+		g.callIn()
+		g.unlock()
+		next.isIn(t)
+		if !leaves.isGone() || !errors.Is(leaves.err, context.Canceled) {
+			t.Errorf("got %v, want the client's end", leaves.err)
+		}
+		g.leave(first, Neutral)
+		g.leave(next.entry, Neutral)
+		g.wantIdle(t)
+	})
+	gateBubble(t, "and one whose time is up as it is let in goes on", func(t *testing.T, g *testGate) {
+		g.shutFor(time.Second)
+		c := g.comes(time.Until(g.Until()), 64) // to the very moment
+		g.mu.Lock()
+		g.change(GateReentry, time.Now())
+		g.callIn()
+		g.unlock()
+		c.isIn(t)
+		g.leave(c.entry, Success)
+		g.wantIdle(t)
 	})
 }

@@ -199,7 +199,7 @@ func TestATurnThatIsNotTakenIsGivenBack(t *testing.T) {
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
-				for range 2000 {
+				for range 25_000 {
 					if err := r.wait(call, time.Now().Add(time.Second), 64); err == nil {
 						t.Error("got a turn, want a refusal")
 						return
@@ -210,7 +210,7 @@ func TestATurnThatIsNotTakenIsGivenBack(t *testing.T) {
 		all.Wait()
 		err := r.wait(call, time.Now(), 1)
 		if shut, ok := errors.AsType[*ShutError](err); !ok || time.Until(shut.Until) > time.Hour+time.Minute {
-			t.Errorf("got %v after 16,000 refusals, want the next turn within the hour", err)
+			t.Errorf("got %v after 200,000 refusals, want the next turn within the hour", err)
 		}
 	})
 }
