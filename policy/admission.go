@@ -2,14 +2,15 @@ package policy
 
 import (
 	"errors"
+	"net/http"
 	"time"
 )
 
 // admit lets the call's first attempt through: it reads the body as far as it is
-// held, waits for a ticket, asks the breaker, and waits for its turn. Who would be
-// refused whatever the body is gets that answer before it, and no client has a
-// place while it is still sending.
-func (t *Transport) admit(call *Call, permit *Permit) attempt {
+// held, gets credentials, waits for a ticket, asks the breaker, and waits for its
+// turn. Who would be refused whatever the body is gets that answer before it, and
+// no call has a place while its client is still sending or a token is fetched.
+func (t *Transport) admit(call *Call, req *http.Request, permit *Permit) attempt {
 	err := t.refuses(call)
 	if call.Body != nil && (err == nil || call.BodyFirst) {
 		if client := call.Body.hold(t.Policy.RequestBuffer, t.Requests); client != nil {
@@ -19,6 +20,9 @@ func (t *Transport) admit(call *Call, permit *Permit) attempt {
 	}
 	if err != nil {
 		return t.refusal(call, err)
+	}
+	if err = t.authorize(call, req); err != nil {
+		return t.unauthorized(call, permit, err)
 	}
 	for {
 		if err = t.await(call, 0); err == nil {
@@ -76,14 +80,22 @@ func (t *Transport) refuses(call *Call) error {
 // readmit lets a repeat of an attempt through after a wait, as the first try was,
 // while the breaker stays as it is and the budget allows. If not, it says why. An
 // error is the cause of the call's end.
-func (t *Transport) readmit(call *Call, permit *Permit, a attempt, wait time.Duration) (Skip, error) {
+func (t *Transport) readmit(call *Call, req *http.Request, permit *Permit, a attempt, wait time.Duration) (Skip, error) {
 	if err := call.sleep(wait); err != nil {
 		return "", err
 	}
 	if !t.mayContinue(permit) {
 		return SkipBreaker, nil
 	}
-	err := t.reenter(call, permit, a, max(a.held-wait, 0))
+	if t.authorize(call, req) != nil {
+		if ended := call.cause(); ended != nil {
+			return "", ended
+		}
+		return SkipUnauthorized, nil
+	}
+	err := t.reenter(call, a, max(a.held-wait, 0), func() bool {
+		return t.mayContinue(permit) && t.Shared.Budget.Remaining() > 0
+	})
 	skip := skipped(err)
 	switch {
 	case skip != "":
@@ -100,12 +112,13 @@ func (t *Transport) readmit(call *Call, permit *Permit, a attempt, wait time.Dur
 	return skip, err
 }
 
-// reenter gets a ticket and a turn for a repeat that is still allowed then.
-func (t *Transport) reenter(call *Call, permit *Permit, a attempt, ready time.Duration) error {
+// reenter gets a ticket and a turn for another attempt, as long as it may be
+// made.
+func (t *Transport) reenter(call *Call, a attempt, ready time.Duration, may func() bool) error {
 	call.ticket.until = time.Time{}
 	for {
 		err := t.await(call, ready)
-		if err != nil || !t.mayContinue(permit) || t.Shared.Budget.Remaining() < 1 {
+		if err != nil || !may() {
 			return err
 		}
 		if err = t.turn(call, ready); err != nil || !t.isVoid(call) {

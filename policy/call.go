@@ -39,6 +39,8 @@ type Call struct {
 	patience time.Duration // it must have had it before it is blamed for a call cut off
 	failed   bool          // an attempt before this one was a failure
 	ticket   ticket        // of the attempt under way
+	grant    Grant         // its credentials, nil if it has none of ours
+	replayed bool          // after a 401
 }
 
 // Result is what a [Transport] has to say about a call beside its answer.

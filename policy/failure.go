@@ -57,7 +57,7 @@ func presentable(err error, proxyError string) error {
 	switch {
 	case err.Error() == "EOF":
 		return fmt.Errorf("connection closed before the answer: %w", err)
-	case proxyError != httpProtocolError:
+	case proxyError != httpProtocolError && !strings.Contains(err.Error(), "malformed"): // an egress proxy's answer may be
 		return err
 	}
 	text, _, quotes := strings.Cut(err.Error(), `"`)

@@ -103,6 +103,16 @@ func TestAClosedGateStillKeepsTime(t *testing.T) {
 			t.Errorf("got room for %d after its time, want 1", got)
 		}
 	})
+	gateBubble(t, "for those who wait, as long as they would", func(t *testing.T, g *testGate) {
+		g.shutFor(time.Second)
+		c := g.comes(3*time.Second, 64)
+		g.Close()
+		c.waits(t)
+		pass(3 * time.Second)
+		c.isIn(t)
+		g.leave(c.entry, Neutral)
+		g.wantIdle(t)
+	})
 }
 
 func TestGateSnapshot(t *testing.T) {

@@ -91,12 +91,14 @@ const (
 	SkipMaxHint  Skip = "max_hint"
 	SkipBreaker  Skip = "breaker"
 	// SkipThrottled is a gate or a rate limit that did not let the repeat
-	// through, SkipOverloaded a limit on calls in flight.
-	SkipThrottled  Skip = "throttled"
-	SkipOverloaded Skip = "overloaded"
+	// through, SkipOverloaded a limit on calls in flight, SkipUnauthorized a lack
+	// of credentials.
+	SkipThrottled    Skip = "throttled"
+	SkipOverloaded   Skip = "overloaded"
+	SkipUnauthorized Skip = "unauthorized"
 )
 
 // Skips returns all reasons for not repeating.
 func Skips() []Skip {
-	return []Skip{SkipBudget, SkipMethod, SkipBody, SkipDeadline, SkipMaxHint, SkipBreaker, SkipThrottled, SkipOverloaded}
+	return []Skip{SkipBudget, SkipMethod, SkipBody, SkipDeadline, SkipMaxHint, SkipBreaker, SkipThrottled, SkipOverloaded, SkipUnauthorized}
 }

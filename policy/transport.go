@@ -22,6 +22,8 @@ type Transport struct {
 	Limit   *Limit
 	// Shared is the upstream's.
 	Shared Shared
+	// Credentials is nil if attempts are given none.
+	Credentials Credentials
 	// Requests and Memory bound what request bodies and answers together take
 	// in memory, over all transports that share them.
 	Requests, Memory *Memory
@@ -79,18 +81,25 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // attempts makes attempts until one stands. Between two of them the last answer
 // is kept, because it stands if the next is not let through.
 func (t *Transport) attempts(call *Call, req *http.Request, permit *Permit) attempt {
-	if no := t.admit(call, permit); no.err != nil {
+	if no := t.admit(call, req, permit); no.err != nil {
 		return no
 	}
 	t.setIdempotencyKey(req)
 	t.Shared.Budget.call()
-	for retries := 0; ; retries++ {
+	for retries := 0; ; {
 		a := t.try(call, req, t.timeout(permit))
 		t.settle(call, &a)
+		again, err := t.replay(call, req, a, permit)
+		if again {
+			continue
+		}
+		if err != nil {
+			_ = a.resp.Body.Close()
+			return t.refusal(call, err)
+		}
 		next := t.next(call, req, a, retries, permit)
-		var err error
 		if next.again {
-			next.skip, err = t.readmit(call, permit, a, next.wait)
+			next.skip, err = t.readmit(call, req, permit, a, next.wait)
 		}
 		if next.skip != "" {
 			t.Observer.RetrySkipped(next.skip)
@@ -104,6 +113,7 @@ func (t *Transport) attempts(call *Call, req *http.Request, permit *Permit) atte
 			return t.refusal(call, err)
 		}
 		t.Observer.Retry(next.on)
+		retries++
 	}
 }
 

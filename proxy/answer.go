@@ -20,7 +20,7 @@ func (x *exchange) answer() {
 		x.blameClient(call.ClientErr)
 		return
 	}
-	x.writeBy(time.Now().Add(max(answerGrace, time.Until(call.Deadline()))))
+	x.writeSoon()
 	x.outcome = ours(call)
 	if x.instead == nil {
 		x.instead = x.standIn()

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// answerGrace is the time a client has to take an answer of our own, which
-	// may be given at the very deadline.
+	// answerGrace is the time a client has at least to take an answer, which may
+	// be there just before the deadline, or given at it.
 	answerGrace = 250 * time.Millisecond
 	// refusalTime is the time a client has to take a refusal.
 	refusalTime = 5 * time.Second
@@ -109,6 +109,12 @@ func (x *exchange) serve(r *http.Request) {
 // writeBy bounds the time that the client may take to read the answer. A writer
 // without a connection, as in tests, has no such bound.
 func (x *exchange) writeBy(t time.Time) { _ = x.control.SetWriteDeadline(t) }
+
+// writeSoon bounds the time that the client may take to read a whole answer: until
+// the deadline, or a moment longer.
+func (x *exchange) writeSoon() {
+	x.writeBy(time.Now().Add(max(answerGrace, time.Until(x.call.Deadline()))))
+}
 
 // readBy bounds the time that the client may take to send its request.
 func (x *exchange) readBy(t time.Time) { _ = x.control.SetReadDeadline(t) }

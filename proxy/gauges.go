@@ -14,7 +14,7 @@ import (
 type gauges struct {
 	proxy atomic.Pointer[Proxy]
 
-	remaining, shuts, shutTime, budget *prometheus.Desc
+	remaining, shuts, shutTime, budget, expiry *prometheus.Desc
 }
 
 func newGauges() *gauges {
@@ -26,12 +26,13 @@ func newGauges() *gauges {
 		shuts:     desc("fender_throttle_gate_shut_total", "Times that the throttle gate was shut.", "route"),
 		shutTime:  desc("fender_throttle_gate_shut_seconds_total", "Time that the throttle gate has been shut.", "route"),
 		budget:    desc("fender_retry_budget_remaining", "Retries that the budget allows now.", "upstream"),
+		expiry:    desc("fender_oauth2_token_expiry_timestamp_seconds", "When the present token expires; 0 if there is none, or it does not.", "upstream"),
 	}
 }
 
 // Describe implements [prometheus.Collector].
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.remaining, g.shuts, g.shutTime, g.budget} {
+	for _, d := range []*prometheus.Desc{g.remaining, g.shuts, g.shutTime, g.budget, g.expiry} {
 		ch <- d
 	}
 }
@@ -59,6 +60,9 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		if u.shared.Budget != nil {
 			send(g.budget, prometheus.GaugeValue, float64(u.shared.Budget.Remaining()), name)
 		}
+		if u.config.Auth != nil && u.config.Auth.OAuth2 != nil {
+			send(g.expiry, prometheus.GaugeValue, timestamp(u.credentials.Expires()), name)
+		}
 	}
 }
 
@@ -67,4 +71,12 @@ func remaining(g policy.GateSnapshot) float64 {
 		return 0
 	}
 	return max(time.Until(g.Until), 0).Seconds()
+}
+
+// timestamp returns a moment in Unix seconds, 0 for none.
+func timestamp(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1e3
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fender-proxy/fender/policy"
 	"github.com/fender-proxy/fender/proxy/config"
+	"github.com/fender-proxy/fender/proxy/credential"
 )
 
 // Metrics are the process's metric families. Labels come from the configuration
@@ -29,6 +30,7 @@ type Metrics struct {
 	buildInfo   *prometheus.GaugeVec
 	pending     *prometheus.GaugeVec
 	observed    *prometheus.CounterVec
+	fetches     *prometheus.CounterVec
 	gauges      *gauges
 }
 
@@ -80,6 +82,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		buildInfo:   gauge("fender_build_info", "1 for the running build.", "version", "revision", "goversion"),
 		pending:     gauge("fender_concurrency_pending", "Calls that wait for a place in flight.", "route"),
 		observed:    counter("fender_observed_rejections_total", "Calls that would have been refused if the policy were in force.", "route", "policy"),
+		fetches:     counter("fender_oauth2_token_fetches_total", "Requests for a token.", "upstream", "result"),
 		gauges:      atScrape,
 	}
 }
@@ -235,4 +238,17 @@ func (r *routeMetrics) transition(t policy.Transition) {
 	r.states[t.From].Set(0)
 	r.states[t.To].Set(1)
 	r.transitions[[2]policy.State{t.From, t.To}].Inc()
+}
+
+// tokenFetched returns what counts the fetches of an upstream's tokens, nil if it
+// needs none.
+func (m *Metrics) tokenFetched(upstream string, a *config.Auth) func(credential.FetchResult) {
+	if a == nil || a.OAuth2 == nil {
+		return nil
+	}
+	fetches := map[credential.FetchResult]prometheus.Counter{}
+	for _, result := range credential.FetchResults() {
+		fetches[result] = m.fetches.WithLabelValues(upstream, string(result))
+	}
+	return func(result credential.FetchResult) { fetches[result].Inc() }
 }

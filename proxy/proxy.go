@@ -56,7 +56,7 @@ func New(cfg *config.Config, o Options) (*Proxy, error) {
 		pseudonym: "fender-" + randomID(6),
 	}
 	for name, u := range cfg.Upstreams {
-		up, err := newUpstream(name, u, o.Logger)
+		up, err := newUpstream(name, u, o)
 		if err != nil {
 			return nil, fmt.Errorf("upstreams.%s: %w", name, err)
 		}

@@ -47,6 +47,10 @@ func newRoute(p *Proxy, c *config.Route, requests, answers *policy.Memory) (*rou
 		r.credentials = r.credentials || isCredential(name)
 		r.authorization = r.authorization || strings.EqualFold(name, "Authorization")
 	}
+	if source := r.upstream.credentials; source != nil {
+		r.credentials = true
+		r.authorization = r.authorization || source.Header() == "Authorization"
+	}
 	var err error
 	if r.fallback, err = newFallback(c); err != nil {
 		return nil, err
@@ -56,20 +60,24 @@ func newRoute(p *Proxy, c *config.Route, requests, answers *policy.Memory) (*rou
 		r.gate = newGate(p.logger, "route", c.Name, "upstream", c.Upstream)
 	}
 	r.breaker = r.newBreaker(p.logger)
+	transport := &policy.Transport{
+		Policy:   r.policy,
+		Upstream: r.upstream,
+		Fresh:    r.upstream.fresh,
+		Breaker:  r.breaker,
+		Gate:     r.gate,
+		Limit:    r.limit(),
+		Shared:   r.shared(),
+		Requests: requests,
+		Memory:   answers,
+		Observer: r.metrics,
+	}
+	if r.upstream.credentials != nil {
+		transport.Credentials = r.upstream.credentials
+	}
 	r.proxy = &httputil.ReverseProxy{
-		Rewrite: r.rewrite,
-		Transport: &policy.Transport{
-			Policy:   r.policy,
-			Upstream: r.upstream,
-			Fresh:    r.upstream.fresh,
-			Breaker:  r.breaker,
-			Gate:     r.gate,
-			Limit:    r.limit(),
-			Shared:   r.shared(),
-			Requests: requests,
-			Memory:   answers,
-			Observer: r.metrics,
-		},
+		Rewrite:        r.rewrite,
+		Transport:      transport,
 		FlushInterval:  -1, // what streams is passed on as it comes
 		BufferPool:     &copyBuffers,
 		ModifyResponse: r.modifyResponse,
@@ -181,6 +189,8 @@ func (r *route) modifyResponse(resp *http.Response) error {
 	if x.call.Streamed {
 		x.streamed = true
 		x.extend()
+	} else {
+		x.writeSoon()
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.status = resp.StatusCode // it is written past us

@@ -2,10 +2,6 @@ package proxy
 
 import (
 	"cmp"
-	"context"
-	"crypto/tls"
-	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,14 +11,8 @@ import (
 
 	"github.com/fender-proxy/fender/policy"
 	"github.com/fender-proxy/fender/proxy/config"
+	"github.com/fender-proxy/fender/proxy/credential"
 	"github.com/fender-proxy/fender/proxy/match"
-)
-
-const (
-	// maxAnswerHead is the largest head of an answer, in bytes.
-	maxAnswerHead = 64 << 10
-	// maxIdleConns is how many unused connections are kept to one upstream.
-	maxIdleConns = 256
 )
 
 // upstream is an API and the connections to it. It is an [http.RoundTripper]
@@ -40,7 +30,11 @@ type upstream struct {
 
 	url    *url.URL
 	prefix string // of the path, escaped, without a last slash
-	fresh  *http.Transport
+	// credentials are nil if requests are given none but fixed headers.
+	credentials credential.Source
+
+	connector *connector
+	fresh     *http.Transport
 
 	current atomic.Pointer[generation]
 	renew   sync.Mutex
@@ -53,15 +47,25 @@ type generation struct {
 	until time.Time
 }
 
-func newUpstream(name string, c config.Upstream, l *slog.Logger) (*upstream, error) {
+func newUpstream(name string, c config.Upstream, o Options) (*upstream, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil {
 		return nil, err
 	}
-	up := &upstream{name: name, config: c, url: u, prefix: strings.TrimSuffix(u.EscapedPath(), "/"), fresh: newTransport(c)}
+	connector, err := newConnector(c)
+	if err != nil {
+		return nil, err
+	}
+	up := &upstream{
+		name: name, config: c, url: u, prefix: strings.TrimSuffix(u.EscapedPath(), "/"),
+		connector: connector, fresh: connector.transport(),
+	}
 	up.fresh.DisableKeepAlives = true
+	up.credentials = credential.New(c.Auth, credential.Options{
+		Client: connector.tokenClient(), Logger: o.Logger.With("upstream", name), Fetched: o.Metrics.tokenFetched(name, c.Auth),
+	})
 	up.shared = policy.Shared{
-		Gate:  newGate(l, "upstream", name, "scope", policy.ScopeUpstream),
+		Gate:  newGate(o.Logger, "upstream", name, "scope", policy.ScopeUpstream),
 		Limit: policy.NewLimit(c.Concurrency.MaxRequests, c.Concurrency.MaxPending),
 	}
 	up.observed = observedLimit(c.Concurrency.MaxRequests, c.Concurrency.MaxPending)
@@ -76,36 +80,7 @@ func newUpstream(name string, c config.Upstream, l *slog.Logger) (*upstream, err
 }
 
 func (u *upstream) generation() *generation {
-	return &generation{Transport: newTransport(u.config), until: time.Now().Add(u.config.MaxConnectionAge)}
-}
-
-// newTransport returns a transport in which every bound is set: the zero
-// http.Transport has none, and the default one reads the proxy of the
-// environment, asks for gzip unasked and keeps two connections.
-func newTransport(c config.Upstream) *http.Transport {
-	dialer := &net.Dialer{Timeout: c.DialTimeout, KeepAlive: 15 * time.Second}
-	t := &http.Transport{
-		Proxy: nil,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			return policy.TrackConn(conn), nil
-		},
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    max(c.DialTimeout, 5*time.Second),
-		DisableCompression:     true,
-		MaxIdleConns:           0,
-		MaxIdleConnsPerHost:    maxIdleConns,
-		IdleConnTimeout:        c.IdleTimeout,
-		MaxResponseHeaderBytes: maxAnswerHead,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second, WriteByteTimeout: 10 * time.Second},
-		Protocols:              new(http.Protocols),
-	}
-	t.Protocols.SetHTTP1(true)
-	t.Protocols.SetHTTP2(c.HTTP2)
-	return t
+	return &generation{Transport: u.connector.transport(), until: time.Now().Add(u.config.MaxConnectionAge)}
 }
 
 // RoundTrip sends a request over a kept or a new connection.

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/fender-proxy/fender/proxy/config"
 	"github.com/fender-proxy/fender/proxy/match"
 )
@@ -35,7 +37,7 @@ func TestAddress(t *testing.T) {
 		{"http://a", "", "/x?a=%zz&b;c|d", "http://a/x?a=%zz&b;c|d"},
 	}
 	for _, tt := range tests {
-		u, err := newUpstream("a", config.Upstream{URL: tt.url}, slog.New(slog.DiscardHandler))
+		u, err := newUpstream("a", config.Upstream{URL: tt.url}, Options{Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry())})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +69,7 @@ func TestConnectionsAreRenewed(t *testing.T) {
 			}
 			server.Start()
 			defer server.Close()
-			u, err := newUpstream("a", config.Upstream{URL: server.URL, DialTimeout: 10 * time.Second, MaxConnectionAge: tt.age}, slog.New(slog.DiscardHandler))
+			u, err := newUpstream("a", config.Upstream{URL: server.URL, DialTimeout: 10 * time.Second, MaxConnectionAge: tt.age}, Options{Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry())})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +89,7 @@ func TestConnectionsAreRenewed(t *testing.T) {
 		})
 	}
 	t.Run("once, however many see it", func(t *testing.T) {
-		u, err := newUpstream("a", config.Upstream{URL: "http://a", MaxConnectionAge: time.Hour}, slog.New(slog.DiscardHandler))
+		u, err := newUpstream("a", config.Upstream{URL: "http://a", MaxConnectionAge: time.Hour}, Options{Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry())})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +102,11 @@ func TestConnectionsAreRenewed(t *testing.T) {
 
 // The zero http.Transport has no bounds at all, and the default one has habits.
 func TestTransportIsBounded(t *testing.T) {
-	tr := newTransport(config.Upstream{DialTimeout: time.Second, IdleTimeout: time.Second})
+	connector, err := newConnector(config.Upstream{DialTimeout: time.Second, IdleTimeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := connector.transport()
 	if tr.Proxy != nil || !tr.DisableCompression || tr.DialContext == nil {
 		t.Error("the environment's proxy, gzip unasked, or dials without a timeout")
 	}

@@ -35,3 +35,15 @@ func TestTheManifestIsTrue(t *testing.T) {
 		}
 	}
 }
+
+// The example's configuration is checked as it is; what it needs from the
+// environment is all that its README says.
+func TestTheExampleIsTrue(t *testing.T) {
+	for _, name := range []string{"EXTERNAL_API_KEY", "GENESYS_CLIENT_ID", "GENESYS_CLIENT_SECRET"} {
+		t.Setenv(name, "x")
+	}
+	code, stdout, stderr := fender(t, "check", "--strict", "--config", "../../deploy/example/fender.yaml")
+	if code != exitOK || !strings.Contains(stdout, ": ok (2 routes, 2 upstreams)") || stderr != "" {
+		t.Errorf("got exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/url"
 	"strings"
 	"text/tabwriter"
@@ -61,9 +62,16 @@ func parseTarget(raw string) (*url.URL, error) {
 	return target, nil
 }
 
-// match returns the route that cfg has for a request. It opens nothing.
+// match returns the route that cfg has for a request. It opens nothing, and does
+// without the certificates, which may be elsewhere.
 func match(cfg *config.Config, method string, target *url.URL) (*config.Route, error) {
-	p, err := proxy.New(cfg, proxy.Options{
+	bare := *cfg
+	bare.Upstreams = maps.Clone(cfg.Upstreams)
+	for name, upstream := range bare.Upstreams {
+		upstream.TLS = config.TLS{}
+		bare.Upstreams[name] = upstream
+	}
+	p, err := proxy.New(&bare, proxy.Options{
 		Logger:  slog.New(slog.DiscardHandler),
 		Metrics: proxy.NewMetrics(prometheus.NewRegistry()),
 	})

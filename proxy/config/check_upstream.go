@@ -31,6 +31,9 @@ func (k *check) checkUpstream(name string) {
 		k.checkAuth(s, u)
 	}
 	k.checkTLS(s, u.TLS)
+	if u.TLS != (TLS{}) && strings.HasPrefix(u.URL, "http:") {
+		s.doubt("tls", "the upstream's url is http, which has none", "", "url")
+	}
 	if proxy := u.Proxy.Reveal(); proxy != "" {
 		if p, err := url.Parse(proxy); err != nil || p.Scheme != "http" && p.Scheme != "https" || p.Hostname() == "" {
 			s.fault("proxy", "not the URL of a proxy", "write http://proxy.example.com:3128")
@@ -96,21 +99,6 @@ func portOf(u *url.URL) int {
 		return 0
 	}
 	return port
-}
-
-func (k *check) checkTLS(s section, t TLS) {
-	k.checkFile(s, "tls.ca_file", t.CAFile)
-	k.checkFile(s, "tls.cert_file", t.CertFile)
-	k.checkFile(s, "tls.key_file", t.KeyFile)
-	switch {
-	case t.CertFile != "" && t.KeyFile == "":
-		s.fault("tls.cert_file", "needs tls.key_file too", "", "tls.key_file")
-	case t.CertFile == "" && t.KeyFile != "":
-		s.fault("tls.key_file", "needs tls.cert_file too", "", "tls.cert_file")
-	}
-	if t.InsecureSkipVerify {
-		s.doubt("tls.insecure_skip_verify", "whoever answers is believed to be the upstream", "set ca_file instead")
-	}
 }
 
 // isName reports whether s is a name of at most 63 lower case letters, digits,

@@ -21,12 +21,18 @@ func (k *check) requireFile(s section, key, path string) {
 }
 
 // checkFile reports a file that is named but can't be read, or has nothing in
-// it. What is in it is never shown.
-func (k *check) checkFile(s section, key, path string) {
+// it, and returns whether there is nothing of that to say. What is in it is never
+// shown.
+func (k *check) checkFile(s section, key, path string) (ok bool) {
+	if path == "" {
+		return true
+	}
 	content, ok := k.readFile(s, key, path)
 	if ok && len(bytes.TrimSpace(content)) == 0 {
 		s.fault(key, "the file is empty", "")
+		return false
 	}
+	return ok
 }
 
 // readFile returns a file's content. It is not ok if there is none, which is
@@ -35,7 +41,7 @@ func (k *check) readFile(s section, key, path string) (content []byte, ok bool) 
 	if path == "" {
 		return nil, false
 	}
-	content, err := readBounded(path)
+	content, err := ReadFile(path)
 	var pathError *fs.PathError
 	switch {
 	case err == nil:
@@ -52,7 +58,9 @@ func (k *check) readFile(s section, key, path string) (content []byte, ok bool) 
 	return nil, false
 }
 
-func readBounded(path string) ([]byte, error) {
+// ReadFile reads a file that a configuration names: a regular one of at most 64
+// KiB.
+func ReadFile(path string) ([]byte, error) {
 	// A device or pipe would never end, or never begin.
 	if info, err := os.Stat(path); err != nil {
 		return nil, err

@@ -10,10 +10,6 @@ var notYet = map[string]func(v reflect.Value) bool{
 	"Admin.token_file": nil,
 	"Admin.pprof":      nil,
 
-	"Upstream.auth":  func(v reflect.Value) bool { return !v.IsNil() && !v.Elem().IsZero() },
-	"Upstream.tls":   nil,
-	"Upstream.proxy": nil,
-
 	"BreakerPolicy.override": nil,
 }
 

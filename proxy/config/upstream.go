@@ -99,15 +99,6 @@ func (o *OAuth2) SetDefaults() {
 	*o = OAuth2{AuthStyle: AuthHeader, RefreshBefore: time.Minute}
 }
 
-// TLS is how an https upstream is verified and what it is shown.
-type TLS struct {
-	CAFile             string `yaml:"ca_file"`
-	CertFile           string `yaml:"cert_file"`
-	KeyFile            string `yaml:"key_file"`
-	ServerName         string `yaml:"server_name"`
-	InsecureSkipVerify bool   `yaml:"insecure_skip_verify"`
-}
-
 // RateLimit is a token bucket: Requests per Interval, Burst at once.
 type RateLimit struct {
 	Requests int           `yaml:"requests"`
