@@ -40,6 +40,7 @@ type Call struct {
 	failed   bool          // an attempt before this one was a failure
 	ticket   ticket        // of the attempt under way
 	grant    Grant         // its credentials, nil if it has none of ours
+	fetching time.Duration // that it waited for them
 	replayed bool          // after a 401
 }
 

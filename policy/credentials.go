@@ -2,17 +2,21 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 )
+
+// ErrLate is wrapped by the error of an Authorize that had no more time.
+var ErrLate = errors.New("out of time")
 
 // Credentials give each attempt what the upstream knows its caller by. They are
 // safe for concurrent use.
 type Credentials interface {
 	// Authorize sets the credentials on an attempt's header. It waits for them
-	// no longer than until, and no longer than ctx: then the error is the cause
-	// of its end. Any other error says, in words that may be shown, why there
-	// are none.
+	// no longer than until: then the error wraps ErrLate; and no longer than ctx:
+	// then it is the cause of its end. Any other error says, in words that may
+	// be shown, why there are none.
 	Authorize(ctx context.Context, until time.Time, h http.Header) (Grant, error)
 }
 
@@ -33,7 +37,8 @@ func (t *Transport) authorize(call *Call, req *http.Request) error {
 	began := time.Now()
 	header := req.Header.Clone()
 	grant, err := t.Credentials.Authorize(call.ctx, t.lastStart(call), header)
-	call.waited(began)
+	call.fetching = time.Since(began)
+	call.Wait += call.fetching
 	if err != nil {
 		return err
 	}
@@ -42,10 +47,14 @@ func (t *Transport) authorize(call *Call, req *http.Request) error {
 }
 
 // unauthorized is a call for which no credentials can be had. That is a failure,
-// also of the breaker's, unless the call itself has ended.
+// also of the breaker's, unless the call itself has ended or its client had too
+// little patience to tell.
 func (t *Transport) unauthorized(call *Call, permit *Permit, err error) attempt {
 	if ended := call.cause(); ended != nil {
 		return t.refusal(call, ended)
+	}
+	if errors.Is(err, ErrLate) && call.fetching < min(t.Policy.Timeout.Attempt, t.Policy.Timeout.Request/2) {
+		return attempt{err: err, reason: ReasonUnauthorized}
 	}
 	if open := t.ask(call, permit); open != nil {
 		return t.refusal(call, open)
@@ -53,26 +62,43 @@ func (t *Transport) unauthorized(call *Call, permit *Permit, err error) attempt 
 	return attempt{err: err, class: Failure, reason: ReasonUnauthorized}
 }
 
+// mayReplay reports whether an attempt may be made once more because its
+// credentials were refused. What a rule or the throttling says of a 401 comes
+// before that.
+func (a *attempt) mayReplay(call *Call) bool {
+	return call.grant != nil && !call.replayed && a.status == http.StatusUnauthorized && a.resp != nil &&
+		!a.fine && a.class != Throttled && call.Body.sendable()
+}
+
 // replay reports whether an attempt whose credentials were refused shall be made
 // once more, and has got everything for it: a 401 says that nothing was done, so
 // every method may be sent again. It is counted in the retry budget, but not
-// bound by it: all calls that a revoked token has failed are to be cured. An
-// error is the cause of the call's end.
-func (t *Transport) replay(call *Call, req *http.Request, a attempt, permit *Permit) (again bool, err error) {
+// bound by it: all calls that a revoked token has failed are to be cured; for
+// that the call has kept its places. One that we don't let through says nothing
+// of the upstream. An error is the cause of the call's end.
+func (t *Transport) replay(call *Call, req *http.Request, a *attempt, permit *Permit) (again bool, err error) {
 	if call.grant == nil || a.resp == nil {
 		return false, nil
 	}
+	may := a.mayReplay(call)
+	if may {
+		defer func() {
+			if !again {
+				call.ticket.leave(Neutral, a.streamed)
+			}
+		}()
+	}
 	current := func() bool { return permit.Current() || t.observes() }
-	again = call.grant.Answered(a.status, call.replayed)
-	if !again || call.replayed || !call.Body.sendable() || !current() {
+	if !call.grant.Answered(a.status, call.replayed) || !may || !current() {
 		return false, nil
 	}
+	refused := call.grant
 	call.replayed = true
-	if call.remaining() < t.Policy.minAttempt() || t.authorize(call, req) != nil {
+	if call.remaining() < t.Policy.minAttempt() || t.authorize(call, req) != nil || call.grant == refused {
 		return false, call.cause()
 	}
-	if t.reenter(call, a, 0, current) != nil || !current() {
-		call.ticket.leave(Neutral, a.streamed)
+	if t.reenter(call, *a, 0, current) != nil || !current() {
+		a.class = Neutral
 		return false, call.cause()
 	}
 	_ = a.resp.Body.Close()

@@ -34,10 +34,13 @@ func (k *keys) Authorize(ctx context.Context, until time.Time, h http.Header) (G
 		}
 	}
 	h.Set("Authorization", fmt.Sprintf("key-%d", n))
-	return keyGrant{k}, nil
+	return keyGrant{k, n}, nil
 }
 
-type keyGrant struct{ keys *keys }
+type keyGrant struct {
+	keys *keys
+	n    int
+}
 
 func (g keyGrant) Answered(status int, replay bool) bool {
 	g.keys.mu.Lock()
@@ -56,7 +59,7 @@ func takes(n int, d time.Duration) func(int, context.Context, time.Time) error {
 		case <-time.After(d):
 			return nil
 		case <-time.After(time.Until(until)):
-			return errNoKey
+			return fmt.Errorf("no key: %w", ErrLate)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

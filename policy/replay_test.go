@@ -195,16 +195,30 @@ func TestAReplayIsLetInLikeAnyAttempt(t *testing.T) {
 		time.AfterFunc(100*time.Millisecond, func() { p, _ := k.Breaker.Admit(); p.Done(Outcome{Class: Failure}) })
 		want401(t, k)
 	})
-	bubble(t, "not without a place", func(t *testing.T) {
+	bubble(t, "on the place that it had, though others wait for one", func(t *testing.T) {
 		k := newKeyRig(t, nil, refusedKey, answers(200, ""))
-		k.Limit = NewLimit(1, 0)
+		k.Limit = NewLimit(1, 1)
 		k.keys.get = takes(2, 200*time.Millisecond)
-		time.AfterFunc(100*time.Millisecond, func() { k.Limit.places.TryAcquire(1) })
-		if status, call := k.get(t); status != 401 || call.Attempts != 1 {
-			t.Errorf("got %d after %d attempts, want the 401", status, call.Attempts)
+		var other sync.WaitGroup
+		time.AfterFunc(100*time.Millisecond, func() { other.Go(func() { k.get(t) }) })
+		if status, call := k.get(t); status != 200 || call.Attempts != 2 {
+			t.Errorf("got %d after %d attempts, want 200 after 2", status, call.Attempts)
 		}
-		k.Limit.leave()
+		other.Wait()
 		k.wantIdle(t, 1)
+	})
+	bubble(t, "and one that we refuse is no failure", func(t *testing.T) {
+		k := newKeyRig(t, withBreaker(func(b *BreakerPolicy) { b.ConsecutiveFailures = 1 }), refusedKey, answers(200, ""))
+		k.Shared.Rate = NewRate(1, time.Minute, 1)
+		if status, call := k.get(t); status != 401 || call.Attempts != 1 || call.Class != Neutral || call.Circuit != Closed {
+			t.Errorf("got %d after %d attempts, class %d, circuit %s, want a neutral 401", status, call.Attempts, call.Class, call.Circuit)
+		}
+	})
+	bubble(t, "not where a rule calls a 401 fine", func(t *testing.T) {
+		k := newKeyRig(t, func(p *Policy) { p.Classify = []Rule{{Status: StatusRange{401, 401}, As: AsSuccess}} }, refusedKey, answers(200, ""))
+		if status, call := k.get(t); status != 401 || call.Attempts != 1 || call.Class != Success {
+			t.Errorf("got %d after %d attempts, class %d, want the 401 as a success", status, call.Attempts, call.Class)
+		}
 	})
 	bubble(t, "with as much patience as a retry", func(t *testing.T) {
 		k := newKeyRig(t, nil, after(100*time.Millisecond, refusedKey), answers(200, ""))
@@ -229,4 +243,28 @@ func TestAReplayIsLetInLikeAnyAttempt(t *testing.T) {
 		}
 		k.wantIdle(t)
 	})
+}
+
+// A client that gives a token no time to come must not open the breaker of an
+// upstream that nobody has asked.
+func TestAClientWithoutPatienceForATokenSaysNothing(t *testing.T) {
+	for name, tt := range map[string]struct {
+		timeout time.Duration
+		want    Class
+	}{
+		"by asking for a short timeout":             {300 * time.Millisecond, Neutral},
+		"but an endpoint that is slow for all does": {3 * time.Second, Failure},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			k := newKeyRig(t, withBreaker(func(b *BreakerPolicy) { b.ConsecutiveFailures = 1 }), answers(200, ""))
+			k.keys.get = takes(1, 10*time.Second)
+			call := NewCall(t.Context(), time.Now(), tt.timeout, nil)
+			defer call.End()
+			req, _ := http.NewRequestWithContext(call.Context(), http.MethodGet, "http://crm.test/v1", nil)
+			_, err := k.RoundTrip(req)
+			if err == nil || call.Reason != ReasonUnauthorized || call.Class != tt.want {
+				t.Errorf("got %v, reason %q, class %d, want class %d", err, call.Reason, call.Class, tt.want)
+			}
+		})
+	}
 }

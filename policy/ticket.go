@@ -145,7 +145,7 @@ func (t *Transport) wouldRefuse(call *Call, by Refuser) {
 
 // settle tells the gates how an attempt ended, and gives back what its ticket
 // was good for. A streamed answer keeps its places under the limits until the
-// call ends.
+// call ends, an attempt that may be replayed until that is decided.
 func (t *Transport) settle(call *Call, a *attempt) {
 	whose := 0
 	if a.scope == ScopeUpstream {
@@ -154,7 +154,7 @@ func (t *Transport) settle(call *Call, a *attempt) {
 	if gate := t.gates()[whose]; a.class == Throttled && gate != nil {
 		a.held = gate.shut(call.ticket.gates[whose], a.gateTime, t.Policy.Throttle, a.describe())
 	}
-	call.ticket.leave(a.class, a.streamed)
+	call.ticket.leave(a.class, a.streamed || a.mayReplay(call))
 }
 
 // leave tells the gates how the attempt ended and gives its places back, but for

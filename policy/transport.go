@@ -89,7 +89,7 @@ func (t *Transport) attempts(call *Call, req *http.Request, permit *Permit) atte
 	for retries := 0; ; {
 		a := t.try(call, req, t.timeout(permit))
 		t.settle(call, &a)
-		again, err := t.replay(call, req, a, permit)
+		again, err := t.replay(call, req, &a, permit)
 		if again {
 			continue
 		}

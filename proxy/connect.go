@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -21,19 +22,21 @@ const (
 	maxIdleConns = 256
 )
 
-// connector makes transports to one upstream, all alike.
+// connector makes transports to one upstream, all alike but for its certificates,
+// which may change. It is used by one goroutine at a time.
 type connector struct {
 	config  config.Upstream
+	logger  *slog.Logger
 	tls     *tls.Config
 	through *url.URL // the egress proxy, nil for none
 }
 
-func newConnector(c config.Upstream) (*connector, error) {
+func newConnector(c config.Upstream, l *slog.Logger) (*connector, error) {
 	secure, err := c.TLS.Config()
 	if err != nil {
 		return nil, err
 	}
-	n := &connector{config: c, tls: secure}
+	n := &connector{config: c, logger: l, tls: secure}
 	if c.Proxy.Reveal() != "" {
 		through, err := url.Parse(c.Proxy.Reveal())
 		if err != nil {
@@ -42,6 +45,17 @@ func newConnector(c config.Upstream) (*connector, error) {
 		n.through = through
 	}
 	return n, nil
+}
+
+// refresh reads the certificates again. While they can't be read, as in the
+// middle of a change, those before hold.
+func (n *connector) refresh() {
+	secure, err := n.config.TLS.Config()
+	if err != nil {
+		n.logger.Warn("credential", "error", err)
+		return
+	}
+	n.tls = secure
 }
 
 // transport returns a transport in which every bound is set: the zero
@@ -109,11 +123,12 @@ func (n *connector) goThrough(t *http.Transport) {
 }
 
 // tokenClient returns a client for the endpoint that gives out the upstream's
-// tokens: over the same proxy, verified and shown the same, but under its own
-// name. It follows no redirect, which would take the secret elsewhere.
+// tokens: over the same proxy, verified by and shown the same certificates, but
+// under its own name, and verified whatever the upstream is. It follows no
+// redirect, which would take the secret elsewhere.
 func (n *connector) tokenClient() *http.Client {
 	t := n.transport()
-	t.TLSClientConfig.ServerName = ""
+	t.TLSClientConfig.ServerName, t.TLSClientConfig.InsecureSkipVerify = "", false
 	return &http.Client{
 		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -63,7 +63,7 @@ func newRoute(p *Proxy, c *config.Route, requests, answers *policy.Memory) (*rou
 	transport := &policy.Transport{
 		Policy:   r.policy,
 		Upstream: r.upstream,
-		Fresh:    r.upstream.fresh,
+		Fresh:    fresh{r.upstream},
 		Breaker:  r.breaker,
 		Gate:     r.gate,
 		Limit:    r.limit(),

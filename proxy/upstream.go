@@ -34,7 +34,6 @@ type upstream struct {
 	credentials credential.Source
 
 	connector *connector
-	fresh     *http.Transport
 
 	current atomic.Pointer[generation]
 	renew   sync.Mutex
@@ -43,8 +42,9 @@ type upstream struct {
 // generation is a transport that takes new requests until it is too old, so
 // that connections follow what DNS says.
 type generation struct {
-	*http.Transport
-	until time.Time
+	*http.Transport                 // keeps its connections
+	fresh           *http.Transport // opens one for each request
+	until           time.Time
 }
 
 func newUpstream(name string, c config.Upstream, o Options) (*upstream, error) {
@@ -52,15 +52,14 @@ func newUpstream(name string, c config.Upstream, o Options) (*upstream, error) {
 	if err != nil {
 		return nil, err
 	}
-	connector, err := newConnector(c)
+	connector, err := newConnector(c, o.Logger.With("upstream", name))
 	if err != nil {
 		return nil, err
 	}
 	up := &upstream{
 		name: name, config: c, url: u, prefix: strings.TrimSuffix(u.EscapedPath(), "/"),
-		connector: connector, fresh: connector.transport(),
+		connector: connector,
 	}
-	up.fresh.DisableKeepAlives = true
 	up.credentials = credential.New(c.Auth, credential.Options{
 		Client: connector.tokenClient(), Logger: o.Logger.With("upstream", name), Fetched: o.Metrics.tokenFetched(name, c.Auth),
 	})
@@ -80,16 +79,33 @@ func newUpstream(name string, c config.Upstream, o Options) (*upstream, error) {
 }
 
 func (u *upstream) generation() *generation {
-	return &generation{Transport: u.connector.transport(), until: time.Now().Add(u.config.MaxConnectionAge)}
+	g := &generation{
+		Transport: u.connector.transport(), fresh: u.connector.transport(),
+		until: time.Now().Add(u.config.MaxConnectionAge),
+	}
+	g.fresh.DisableKeepAlives = true
+	return g
 }
 
 // RoundTrip sends a request over a kept or a new connection.
 func (u *upstream) RoundTrip(req *http.Request) (*http.Response, error) {
+	return u.youngEnough().RoundTrip(req)
+}
+
+// fresh sends a request over a connection of its own.
+type fresh struct{ *upstream }
+
+func (f fresh) RoundTrip(req *http.Request) (*http.Response, error) {
+	return f.youngEnough().fresh.RoundTrip(req)
+}
+
+// youngEnough returns the generation that takes new requests.
+func (u *upstream) youngEnough() *generation {
 	g := u.current.Load()
 	if u.config.MaxConnectionAge > 0 && time.Now().After(g.until) {
 		g = u.renewed(g)
 	}
-	return g.RoundTrip(req)
+	return g
 }
 
 // renewed replaces the generation g, unless another request has done so.
@@ -100,6 +116,7 @@ func (u *upstream) renewed(g *generation) *generation {
 	if current := u.current.Load(); current != g {
 		return current
 	}
+	u.connector.refresh()
 	next := u.generation()
 	u.current.Store(next)
 	g.CloseIdleConnections()
@@ -130,5 +147,4 @@ func (u *upstream) close() {
 	}
 	u.shared.Gate.Close()
 	u.current.Load().CloseIdleConnections()
-	u.fresh.CloseIdleConnections()
 }

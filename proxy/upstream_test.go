@@ -102,7 +102,7 @@ func TestConnectionsAreRenewed(t *testing.T) {
 
 // The zero http.Transport has no bounds at all, and the default one has habits.
 func TestTransportIsBounded(t *testing.T) {
-	connector, err := newConnector(config.Upstream{DialTimeout: time.Second, IdleTimeout: time.Second})
+	connector, err := newConnector(config.Upstream{DialTimeout: time.Second, IdleTimeout: time.Second}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

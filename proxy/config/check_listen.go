@@ -141,7 +141,7 @@ func (k *check) checkRemote() {
 
 func (k *check) sharesCredentials() bool {
 	for _, u := range k.c.Upstreams {
-		if u.hasCredentials() {
+		if u.hasCredentials() || u.TLS.CertFile != "" {
 			return true
 		}
 	}

@@ -31,7 +31,8 @@ func (k *check) checkUpstream(name string) {
 		k.checkAuth(s, u)
 	}
 	k.checkTLS(s, u.TLS)
-	if u.TLS != (TLS{}) && strings.HasPrefix(u.URL, "http:") {
+	tokens := u.Auth != nil && u.Auth.OAuth2 != nil && strings.HasPrefix(u.Auth.OAuth2.TokenURL, "https:")
+	if u.TLS != (TLS{}) && strings.HasPrefix(u.URL, "http:") && !tokens {
 		s.doubt("tls", "the upstream's url is http, which has none", "", "url")
 	}
 	if proxy := u.Proxy.Reveal(); proxy != "" {

@@ -227,6 +227,7 @@ func TestTheFileOfTheSecretIsReadForEachFetch(t *testing.T) {
 		for i, content := range []string{"one", "another\n", ""} {
 			write(content)
 			_, _ = r.token(t.Context())
+			r.endpoint.wantFetches(t, i+1)
 			if got, want := r.endpoint.asked[i].form.Get("client_secret"), []string{"one", "another", "another"}[i]; got != want {
 				t.Errorf("got the secret %q, want %q", got, want)
 			}

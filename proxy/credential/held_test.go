@@ -45,6 +45,16 @@ func TestHowLongNoTokenIsFetched(t *testing.T) {
 		r.hold(t)
 		r.wantHeld(t, 4500*time.Millisecond, 5500*time.Millisecond)
 	})
+	bubble(t, "from the beginning where the last time is long ago", func(t *testing.T) {
+		r := newRig(t, issues(360_000))
+		for range 3 {
+			r.hold(t)
+			pass(time.Minute)
+		}
+		pass(time.Hour)
+		r.hold(t)
+		r.wantHeld(t, 4500*time.Millisecond, 5500*time.Millisecond)
+	})
 	bubble(t, "and the token that there is goes out meanwhile", func(t *testing.T) {
 		r := newRig(t, issues(3600))
 		r.first(t)
@@ -62,14 +72,23 @@ func TestHowLongNoTokenIsFetched(t *testing.T) {
 		}
 		r.endpoint.wantFetches(t, 2)
 	})
-	bubble(t, "also if that token expires first", func(t *testing.T) {
+	// Its lifetime bounds how often that is; and another route may be content
+	// with what this one is not.
+	bubble(t, "but for one that has expired there is another", func(t *testing.T) {
 		r := newRig(t, issues(2))
 		r.hold(t)
 		pass(2 * time.Second)
-		r.wantNone(t, "the upstream has refused the last one")
-		r.endpoint.wantFetches(t, 2)
-		pass(4 * time.Second)
 		r.want(t, "token-3")
+		r.endpoint.wantFetches(t, 3)
+	})
+	bubble(t, "which is no verdict of an upstream that is busy", func(t *testing.T) {
+		r := newRig(t, issues(3600))
+		r.hold(t)
+		before := r.uncured
+		tokenGrant{r.tokenSource, r.current}.Answered(http.StatusServiceUnavailable, true)
+		if r.uncured != before {
+			t.Errorf("got %d uncured 401s in a row, want %d still", r.uncured, before)
+		}
 	})
 }
 
@@ -79,7 +98,7 @@ func (r *rig) wantHeld(t *testing.T, least, most time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	last := r.endpoint.asked[len(r.endpoint.asked)-1].at
-	if got := r.notBefore.Sub(last); got < least || got > most {
+	if got := r.heldUntil.Sub(last); got < least || got > most {
 		t.Errorf("got no fetch for %v, want %v to %v", got, least, most)
 	}
 }

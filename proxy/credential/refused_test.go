@@ -211,9 +211,9 @@ func TestARefusedTokenIsKeptWhileTheEndpointIsLeftAlone(t *testing.T) {
 		if status != http.StatusUnauthorized || c.Attempts != 1 || c.Reason != policy.ReasonUnauthorized {
 			t.Errorf("got %d, %q after %d attempts, want the 401 as it is", status, c.Reason, c.Attempts)
 		}
-		status, c = call(t.Context(), through(&api{accepts: all}, r))
-		if status != 0 || c.Attempts != 0 || c.Reason != policy.ReasonUnauthorized || c.Class != policy.Failure {
-			t.Errorf("got %d, %q, %v after %d attempts, want a failure for want of a token", status, c.Reason, c.Class, c.Attempts)
+		// Another route's upstream may well take what this one does not.
+		if status, c = call(t.Context(), through(&api{accepts: all}, r)); status != http.StatusOK || c.Attempts != 1 {
+			t.Errorf("got %d, %q after %d attempts, want 200 with the token that there is", status, c.Reason, c.Attempts)
 		}
 	})
 }

@@ -1,9 +1,8 @@
 package credential
 
 import (
-	"cmp"
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -28,6 +27,7 @@ const (
 // token is a token that was fetched. It does not change.
 type token struct {
 	value   string
+	born    time.Time
 	expires time.Time // zero: never
 	renew   time.Time // zero: never
 }
@@ -55,11 +55,13 @@ type tokenSource struct {
 
 	mu        sync.Mutex
 	current   *token
+	suspect   bool // current was refused: another is fetched first, if it can be
 	fetching  *fetching
-	notBefore time.Time // the next fetch
+	notBefore time.Time // the next fetch: the endpoint is left alone
 	err       error     // of the last one
 	failures  int       // in a row
-	uncured   int       // 401s in a row that a fresh token did not cure
+	heldUntil time.Time // no token is a suspect: a fresh one was refused too
+	uncured   int       // how often in a row
 }
 
 func newTokenSource(f *fetcher, lead time.Duration, o Options) *tokenSource {
@@ -76,12 +78,8 @@ func newTokenSource(f *fetcher, lead time.Duration, o Options) *tokenSource {
 // Header implements [Source].
 func (s *tokenSource) Header() string { return "Authorization" }
 
-var (
-	// errLate is a fetch that takes longer than its caller has time.
-	errLate = errors.New("no token: the endpoint has not answered yet")
-	// errHeld is a token that has expired while none is fetched.
-	errHeld = errors.New("no token: the upstream has refused the last one, and the next is not fetched yet")
-)
+// errLate is a fetch that takes longer than its caller has time.
+var errLate = fmt.Errorf("no token: the endpoint has not answered yet: %w", policy.ErrLate)
 
 // Authorize implements [policy.Credentials]. It waits only if there is no token
 // that is still valid.
@@ -116,7 +114,7 @@ func (s *tokenSource) get() (*token, *fetching, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if t := s.current; t.valid(now) {
+	if t := s.current; t.valid(now) && !s.suspect {
 		if !t.renew.IsZero() && !now.Before(t.renew) {
 			s.begin(now)
 		}
@@ -126,7 +124,7 @@ func (s *tokenSource) get() (*token, *fetching, error) {
 	if s.fetching != nil {
 		return nil, s.fetching, nil
 	}
-	return nil, nil, cmp.Or(s.err, errHeld)
+	return nil, nil, s.err
 }
 
 // begin begins a fetch, unless there is one or it is too early.
@@ -147,11 +145,15 @@ func (s *tokenSource) run(f *fetching) {
 	s.fetching = nil
 	now := time.Now()
 	if failure != nil {
-		f.err = failure
 		s.failed(now, failure)
+		if s.suspect = false; s.current.valid(now) { // better than none
+			f.token = s.current
+		} else {
+			f.err = failure
+		}
 		return
 	}
-	f.token = &token{value: got.value}
+	f.token = &token{value: got.value, born: now}
 	if got.lifetime > 0 {
 		f.token.expires = now.Add(got.lifetime)
 		f.token.renew = f.token.expires.Add(-min(s.lead, got.lifetime/2))
@@ -159,7 +161,7 @@ func (s *tokenSource) run(f *fetching) {
 	if s.failures > 0 {
 		s.logger.Info("token", "result", FetchSuccess, "failures", s.failures)
 	}
-	s.current, s.err, s.failures = f.token, nil, 0
+	s.current, s.suspect, s.err, s.failures = f.token, false, nil, 0
 	s.count(FetchSuccess)
 }
 
@@ -186,39 +188,43 @@ type tokenGrant struct {
 	token  *token
 }
 
-// Answered implements [policy.Grant].
+// Answered implements [policy.Grant]. What an upstream that is busy or broken
+// says is no word on the token.
 func (g tokenGrant) Answered(status int, replay bool) bool {
 	switch {
 	case status == http.StatusUnauthorized:
 		return g.source.refused(g.token, replay)
-	case replay:
+	case replay && status < http.StatusInternalServerError && status != http.StatusTooManyRequests:
 		g.source.cured()
 	}
 	return false
 }
 
-// refused drops a token that the upstream does not take, and reports whether
-// another may be better. A token that is not the present one any more tells
-// nothing about that. If a fresh one was refused too, tokens are not what is
-// wrong, and none is fetched for a while.
+// refused makes a token that the upstream does not take a suspect, and reports
+// whether another may be better. A token that is not the present one any more
+// tells nothing about that. If one that was fetched for a replay is refused too,
+// tokens are not what is wrong, and refusals are not listened to for a while.
 func (s *tokenSource) refused(t *token, replay bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	switch {
-	case s.current != t:
+	case s.current != t, s.suspect: // it is seen to
 		return !replay
-	case now.Before(s.notBefore):
+	case now.Before(s.notBefore), now.Before(s.heldUntil):
 		return false
-	case replay:
-		s.notBefore = now.Add(backOff(firstHold, longestHold, s.uncured))
+	case replay && now.Sub(t.born) < longestHold:
+		if now.Sub(s.heldUntil) > longestHold { // another story
+			s.uncured = 0
+		}
+		s.heldUntil = now.Add(backOff(firstHold, longestHold, s.uncured))
 		s.uncured++
 		return false
 	case !s.drops.AllowN(now, 1):
 		return false
 	}
-	s.current = nil
-	return true
+	s.suspect = true
+	return !replay
 }
 
 // cured takes note of a fresh token that helped.
