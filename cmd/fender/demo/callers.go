@@ -7,35 +7,37 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/fender-proxy/fender/policy"
-	"github.com/fender-proxy/fender/proxy"
+	"github.com/fender-proxy/fender/cmd/dataaction/enrichment"
 )
 
-// maxBody is the most that a caller reads of an answer, in bytes.
+// maxBody is the most that anybody here reads of a body, in bytes.
 const maxBody = 64 << 10
 
 // rush is how many times as many callers there are in a rush.
 const rush = 4
 
-// callers ask the sidecar for customers, one after the other at an interval,
-// whether the ones before have their answers or not.
+// callers are flows that ask the Data Action who is calling, one after the other
+// at an interval, whether the ones before have their answers or not.
 type callers struct {
-	url      string // the sidecar's
+	url      string // the handler's
+	token    string // that it wants to see
 	interval time.Duration
 	client   *http.Client
-	present  func() scene // says how they behave
-	report   func(event)  // gets each answer
+	arrive   func() (scene, int) // says how they behave, and how many come now
+	report   func(event)         // gets each answer
 }
 
-func newCallers(url string, d *demo, s *stage) *callers {
+func newCallers(url, token string, d *demo, s *stage) *callers {
 	return &callers{
 		url:      url,
+		token:    token,
 		interval: d.interval,
 		client:   &http.Client{Transport: &http.Transport{Proxy: nil}, Timeout: d.patience},
-		present:  s.present,
+		arrive:   s.arrive,
 		report:   s.report,
 	}
 }
@@ -46,9 +48,13 @@ func (c *callers) run(ctx context.Context, over <-chan struct{}) {
 	defer c.client.CloseIdleConnections()
 	var asking sync.WaitGroup
 	defer asking.Wait()
-	for n := 1; ; n++ {
-		now := c.present()
-		asking.Go(func() { c.call(ctx, n, wanted(n, now.newcomers)) })
+	for came := 0; ; {
+		now, crowd := c.arrive()
+		for range crowd {
+			came++
+			n := came
+			asking.Go(func() { c.call(ctx, n, wanted(n, now.newcomers)) })
+		}
 		interval := c.interval
 		if now.rush {
 			interval /= rush
@@ -74,7 +80,7 @@ func wanted(n int, newcomers bool) int {
 
 func (c *callers) call(ctx context.Context, n, id int) {
 	began := time.Now()
-	a := c.ask(ctx, c.url+"/v1/customers/"+strconv.Itoa(id))
+	a := c.ask(ctx, n, id)
 	a.caller, a.took = n, time.Since(began)
 	if ctx.Err() == nil {
 		c.report(a)
@@ -82,28 +88,41 @@ func (c *callers) call(ctx context.Context, n, id int) {
 }
 
 // ask makes one request and reads its answer.
-func (c *callers) ask(ctx context.Context, url string) (a answer) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+func (c *callers) ask(ctx context.Context, n, id int) (a answer) {
+	question := fmt.Sprintf(`{"contactId":"%d","conversationId":%q}`, id, conversationID(n))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+enrichment.Path, strings.NewReader(question))
 	if err != nil {
 		return answer{err: err}
 	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Request-Id", requestID(n))
 	resp, err := c.client.Do(req)
 	if err != nil {
 		return answer{err: err}
 	}
 	defer resp.Body.Close()
-	a.status = resp.StatusCode
-	a.outcome = proxy.Outcome(resp.Header.Get("Fender-Outcome"))
-	a.circuit = policy.State(resp.Header.Get("Fender-Circuit"))
-	a.attempts, _ = strconv.Atoi(resp.Header.Get("Fender-Attempts"))
-	a.age = resp.Header.Get("Age")
-	a.retryAfter = resp.Header.Get("Retry-After")
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	a = answer{status: resp.StatusCode, body: strings.TrimSpace(string(body))}
 	if err == nil {
-		err = json.Unmarshal(body, &a.customer)
+		err = json.Unmarshal(body, &a.action)
 	}
 	if err != nil {
 		a.err = fmt.Errorf("status %d: %w", a.status, err)
 	}
 	return a
+}
+
+// requestPrefix begins the X-Request-Id of every caller's request. It goes with
+// it all the way.
+const requestPrefix = "caller-"
+
+func requestID(caller int) string { return requestPrefix + strconv.Itoa(caller) }
+
+// callerOf returns the number of the caller that a request is made for, 0 if
+// there is none.
+func callerOf(h http.Header) int {
+	number, _ := strings.CutPrefix(h.Get("X-Request-Id"), requestPrefix)
+	n, _ := strconv.Atoi(number)
+	return n
 }

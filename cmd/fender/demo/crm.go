@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -22,21 +21,25 @@ const (
 	failing
 )
 
+// customersPath is before a customer's number.
+const customersPath = "/v1/customers/"
+
 // crm is the stand-in for a customer database. It is safe for concurrent use.
 type crm struct {
 	latency time.Duration // of every answer
 	hint    time.Duration // Retry-After of a 429
+	key     string        // that everybody must show
 	report  func(event)   // gets each crmAnswer before it goes out
 
 	fault atomic.Int32
 	seen  atomic.Int64 // requests
 }
 
-// customer is one entry, and what a caller reads of an answer.
+// customer is one entry.
 type customer struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
-	Tier string `json:"tier,omitempty"`
+	Tier string `json:"tier"`
 }
 
 // customers are found under 1001, 1002, and so on. The last ones are newcomers.
@@ -74,12 +77,14 @@ func (c *crm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 		return
 	}
-	switch f {
-	case busy:
+	switch {
+	case r.Header.Get("X-Api-Key") != c.key:
+		c.answer(w, crmAnswer{request: n, status: http.StatusUnauthorized}, trouble{"no such key"})
+	case f == busy:
 		hint := strconv.FormatFloat(c.hint.Seconds(), 'f', -1, 64)
 		w.Header().Set("Retry-After", hint)
 		c.answer(w, crmAnswer{request: n, status: http.StatusTooManyRequests, retryAfter: hint}, trouble{"too many requests"})
-	case failing:
+	case f == failing:
 		c.answer(w, crmAnswer{request: n, status: http.StatusServiceUnavailable}, trouble{"starting"})
 	default:
 		status, body := lookUp(r.URL.Path)
@@ -95,7 +100,7 @@ type trouble struct {
 // lookUp returns the customer whose number ends the path.
 func lookUp(path string) (status int, body any) {
 	var id int
-	_, err := fmt.Sscanf(path, "/v1/customers/%d", &id)
+	_, err := fmt.Sscanf(path, customersPath+"%d", &id)
 	if err != nil || id < firstID || id >= firstID+len(customers) {
 		return http.StatusNotFound, trouble{"no such customer"}
 	}
@@ -107,7 +112,5 @@ func lookUp(path string) (status int, body any) {
 // answer reports an answer and sends it with the body.
 func (c *crm) answer(w http.ResponseWriter, a crmAnswer, body any) {
 	c.report(a)
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(a.status)
-	_ = json.NewEncoder(w).Encode(body) // who left needs no answer
+	writeJSON(w, a.status, body)
 }

@@ -10,24 +10,28 @@ import (
 )
 
 func TestTheCRMAnswersAsItsFaultSays(t *testing.T) {
-	c := &crm{latency: 25 * time.Millisecond, hint: 1500 * time.Millisecond, report: func(event) {}}
+	c := &crm{latency: 25 * time.Millisecond, hint: 1500 * time.Millisecond, key: "k", report: func(event) {}}
 	for _, test := range []struct {
 		name       string
 		fault      fault
+		key        string
 		path       string
 		status     int
 		retryAfter string
 		body       string
 	}{
-		{"healthy", healthy, "/v1/customers/1002", http.StatusOK, "", `{"id":"1002","name":"Alan Turing","tier":"silver"}`},
-		{"no such customer", healthy, "/v1/customers/1", http.StatusNotFound, "", `{"error":"no such customer"}`},
-		{"not a customer", healthy, "/", http.StatusNotFound, "", `{"error":"no such customer"}`},
-		{"busy", busy, "/v1/customers/1001", http.StatusTooManyRequests, "1.5", `{"error":"too many requests"}`},
-		{"failing", failing, "/v1/customers/1001", http.StatusServiceUnavailable, "", `{"error":"starting"}`},
+		{"healthy", healthy, "k", "/v1/customers/1002", http.StatusOK, "", `{"id":"1002","name":"Alan Turing","tier":"silver"}`},
+		{"no such customer", healthy, "k", "/v1/customers/1", http.StatusNotFound, "", `{"error":"no such customer"}`},
+		{"not a customer", healthy, "k", "/", http.StatusNotFound, "", `{"error":"no such customer"}`},
+		{"a wrong key", healthy, "", "/v1/customers/1001", http.StatusUnauthorized, "", `{"error":"no such key"}`},
+		{"busy", busy, "k", "/v1/customers/1001", http.StatusTooManyRequests, "1.5", `{"error":"too many requests"}`},
+		{"failing", failing, "k", "/v1/customers/1001", http.StatusServiceUnavailable, "", `{"error":"starting"}`},
 	} {
 		c.set(test.fault)
 		w := httptest.NewRecorder()
-		c.ServeHTTP(w, httptest.NewRequest(http.MethodGet, test.path, nil))
+		r := httptest.NewRequest(http.MethodGet, test.path, nil)
+		r.Header.Set("X-API-Key", test.key)
+		c.ServeHTTP(w, r)
 		if w.Code != test.status || w.Header().Get("Retry-After") != test.retryAfter || w.Body.String() != test.body+"\n" {
 			t.Errorf("%s: got %d, Retry-After %q, %s, want %d, %q, %s", test.name,
 				w.Code, w.Header().Get("Retry-After"), w.Body, test.status, test.retryAfter, test.body)

@@ -3,11 +3,9 @@ package demo
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/fender-proxy/fender/policy"
-	"github.com/fender-proxy/fender/proxy"
 )
 
 // event is something that happened, and its line.
@@ -16,67 +14,13 @@ type event interface {
 	what(c colour) string
 }
 
-// answer is what a caller got.
-type answer struct {
-	caller     int
-	took       time.Duration
-	status     int
-	outcome    proxy.Outcome
-	circuit    policy.State
-	attempts   int    // of the sidecar to ask the CRM
-	age        string // of a last good answer in seconds, else empty
-	retryAfter string // empty if there is none
-	customer   customer
-	err        error // why there is no whole answer
-}
-
-func (a answer) who() string { return fmt.Sprintf("caller %d", a.caller) }
-
-func (a answer) what(c colour) string {
-	if a.err != nil {
-		return c.paint(red, fmt.Sprintf("no answer after %d ms: %v", a.took.Milliseconds(), a.err))
-	}
-	took := fmt.Sprintf("%4d", a.took.Milliseconds())
-	if a.took < time.Millisecond {
-		took = "  <1"
-	}
-	outcome := fmt.Sprintf("%-8s", a.outcome)
-	if !a.real() {
-		outcome = c.paint(yellow, outcome)
-	}
-	line := fmt.Sprintf("%d in %s ms  %5d  %s  %-9s  %-15s  %4s  %s", a.status, took, a.attempts, outcome, a.circuit,
-		a.customer.Name, seconds(a.age), seconds(a.retryAfter))
-	return strings.TrimRight(line, " ")
-}
-
-// seconds returns the value of a header with its unit.
-func seconds(value string) string {
-	if value == "" {
-		return ""
-	}
-	return value + "s"
-}
-
-// real reports whether the answer is the CRM's own.
-func (a answer) real() bool {
-	return a.usable() && (a.outcome == proxy.OutcomeUpstream || a.outcome == proxy.OutcomeRetried)
-}
-
-// standIn reports whether the answer is the last good or the configured one.
-func (a answer) standIn() bool {
-	return a.usable() && (a.outcome == proxy.OutcomeStale || a.outcome == proxy.OutcomeFallback)
-}
-
-// usable reports whether the caller can go on with it.
-func (a answer) usable() bool { return a.err == nil && a.status == http.StatusOK }
-
 // crmAnswer is what the CRM answered to the sidecar.
 type crmAnswer struct {
 	request    int    // its number, from 1
 	status     int    // 0 if there is no answer
 	retryAfter string // empty if there is none
 	probe      bool   // the circuit was not closed
-	forAll     bool   // the gate was shut, and nobody has been let through since
+	forAll     bool   // the gate was shut, and the CRM has taken no request since
 }
 
 func (crmAnswer) who() string { return "crm" }
@@ -99,8 +43,20 @@ func (a crmAnswer) what(colour) string {
 	return line
 }
 
-// transition is a change of the circuit's state.
+// theCRM is the name of the CRM's upstream. What is not its is Genesys Cloud's.
+const theCRM = "crm"
+
+// subject begins the line of an upstream that is not the CRM.
+func subject(upstream string) string {
+	if upstream == theCRM {
+		return ""
+	}
+	return upstream + ": "
+}
+
+// transition is a change of a circuit's state.
 type transition struct {
+	upstream  string
 	from, to  policy.State
 	at, until time.Time
 	failures  int // in a row
@@ -109,7 +65,7 @@ type transition struct {
 func (transition) who() string { return "circuit" }
 
 func (t transition) what(c colour) string {
-	change := fmt.Sprintf("%s -> %s", t.from, t.to)
+	change := fmt.Sprintf("%s%s -> %s", subject(t.upstream), t.from, t.to)
 	switch t.to {
 	case policy.Open:
 		why := "the probe failed"
@@ -120,12 +76,13 @@ func (t transition) what(c colour) string {
 	case policy.HalfOpen:
 		return c.paint(yellow, change+": time for a try")
 	default:
-		return c.paint(green, change+": the CRM is asked again")
+		return c.paint(green, change+": all may ask again")
 	}
 }
 
-// gateChange is a change of the throttle gate's state.
+// gateChange is a change of a throttle gate's state.
 type gateChange struct {
+	upstream  string
 	to        policy.GateState
 	at, until time.Time
 }
@@ -133,13 +90,14 @@ type gateChange struct {
 func (gateChange) who() string { return "gate" }
 
 func (g gateChange) what(c colour) string {
+	whose := subject(g.upstream)
 	switch g.to {
 	case policy.GateShut:
-		return c.paint(red, fmt.Sprintf("shut: the 429 is for everybody; next try in %.1fs", g.until.Sub(g.at).Seconds()))
+		return c.paint(red, fmt.Sprintf("%sshut: the 429 is for everybody; next try in %.1fs", whose, g.until.Sub(g.at).Seconds()))
 	case policy.GateReentry:
-		return c.paint(yellow, "re-entry: one request first, more as they succeed")
+		return c.paint(yellow, whose+"re-entry: one request first, more as they succeed")
 	default:
-		return c.paint(green, "open: everybody may ask")
+		return c.paint(green, whose+"open: everybody may ask")
 	}
 }
 
@@ -155,4 +113,60 @@ func (rest) who() string { return "crm" }
 
 func (r rest) what(colour) string {
 	return fmt.Sprintf("asked %d times meanwhile; %d callers had an answer", r.asked, r.answered)
+}
+
+// Who is given tokens.
+const (
+	theSidecar = "the sidecar"
+	anotherPod = "another pod"
+)
+
+// tokenGiven is a token that Genesys Cloud has given.
+type tokenGiven struct {
+	number  int
+	to      string
+	life    time.Duration
+	evicted int // the number of the one that is good no longer; 0 if there is none
+}
+
+func (tokenGiven) who() string { return "genesys" }
+
+func (t tokenGiven) what(c colour) string {
+	line := fmt.Sprintf("token %d for %s, good for %.0f h", t.number, t.to, t.life.Hours())
+	if t.evicted != 0 {
+		line += fmt.Sprintf("; token %d is evicted", t.evicted)
+	}
+	if t.to == theSidecar {
+		return c.paint(green, line)
+	}
+	return line
+}
+
+// genesysAnswer is what the Genesys Cloud Platform API answered to the sidecar.
+type genesysAnswer struct {
+	caller     int // that it was asked for
+	token      int // the number of the one that it was shown; 0 if it did not look
+	status     int
+	retryAfter string // empty if there is none
+	again      bool   // it has refused a token that it was shown for this caller
+}
+
+func (genesysAnswer) who() string { return "genesys" }
+
+func (a genesysAnswer) what(c colour) string {
+	line := fmt.Sprintf("asked for caller %d", a.caller)
+	if a.again {
+		line += " again"
+	}
+	if a.token != 0 {
+		line += fmt.Sprintf(" with token %d", a.token)
+	}
+	line += fmt.Sprintf(": %d %s", a.status, http.StatusText(a.status))
+	if a.retryAfter != "" {
+		line += ", Retry-After: " + a.retryAfter
+	}
+	if a.status == http.StatusUnauthorized {
+		return c.paint(red, line)
+	}
+	return line
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // width is how many columns a line may take.
-const width = 100
+const width = 110
 
 // printer writes lines. It belongs to one goroutine at a time.
 type printer struct {
@@ -35,12 +35,6 @@ func (p *printer) heading(title, text string) {
 		p.printf("    %s\n", strings.TrimSpace(line))
 	}
 	p.printf("\n")
-}
-
-// columns names the columns of the callers' lines.
-func (p *printer) columns() {
-	p.printf("%7s  %-9s  %-14s  %5s  %-8s  %-9s  %-15s  %4s  %s\n",
-		"time", "who", "answer", "tries", "outcome", "circuit", "customer", "age", "Retry-After")
 }
 
 func (p *printer) event(e event) {

@@ -19,6 +19,15 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	return new(net.ListenConfig).Listen(ctx, "tcp", address)
 }
 
+// startServer serves a free port until close is called.
+func startServer(ctx context.Context, h http.Handler) (*server, error) {
+	l, err := listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	return serve(l, h), nil
+}
+
 // serve serves a listener, which it takes over, until close is called.
 func serve(l net.Listener, h http.Handler) *server {
 	s := &server{

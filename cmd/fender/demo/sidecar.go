@@ -3,11 +3,12 @@ package demo
 import (
 	"context"
 	"log/slog"
-	"time"
+	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/fender-proxy/fender/policy"
 	"github.com/fender-proxy/fender/proxy"
 	"github.com/fender-proxy/fender/proxy/config"
 )
@@ -16,25 +17,27 @@ import (
 type sidecar struct {
 	*server
 	proxy *proxy.Proxy
-	route *config.Route
+	route *config.Route // the CRM's
 }
 
-// parse reads a configuration, in which ${CRM_URL} is crmURL.
-func parse(document []byte, crmURL string) (*config.Config, error) {
+// parse reads a configuration, whose variables are those of the environment.
+func parse(document []byte, environment map[string]string) (*config.Config, error) {
 	return config.Parse("demo.yaml", document, config.Options{LookupEnv: func(name string) (string, bool) {
-		return crmURL, name == "CRM_URL"
+		value, ok := environment[name]
+		return value, ok
 	}})
 }
 
-// startSidecar serves the first address of a configuration. Changes of the
-// circuit's and the gate's state are reported.
-func startSidecar(ctx context.Context, document []byte, crmURL string, report func(event)) (*sidecar, error) {
-	cfg, err := parse(document, crmURL)
+// startSidecar serves the first address of a configuration, whose first route is
+// the CRM's. Its answers on that route and the changes of its circuits' and gates'
+// states are reported.
+func startSidecar(ctx context.Context, document []byte, environment map[string]string, report func(event)) (*sidecar, error) {
+	cfg, err := parse(document, environment)
 	if err != nil {
 		return nil, err
 	}
 	p, err := proxy.New(cfg, proxy.Options{
-		Logger:  slog.New(storyLog{report}),
+		Logger:  slog.New(storyLog{report: report}),
 		Metrics: proxy.NewMetrics(prometheus.NewRegistry()),
 	})
 	if err != nil {
@@ -45,7 +48,7 @@ func startSidecar(ctx context.Context, document []byte, crmURL string, report fu
 		p.Close()
 		return nil, err
 	}
-	return &sidecar{server: serve(l, p), proxy: p, route: &cfg.Routes[0]}, nil
+	return &sidecar{serve(l, overhear(p, report)), p, &cfg.Routes[0]}, nil
 }
 
 func (s *sidecar) close() {
@@ -53,31 +56,34 @@ func (s *sidecar) close() {
 	s.proxy.Close()
 }
 
-// storyLog is the sidecar's log. Of all its lines only the circuit's and the
-// gate's are part of the story.
-type storyLog struct{ report func(event) }
-
-func (storyLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
-
-func (s storyLog) Handle(_ context.Context, r slog.Record) error {
-	attrs := make(map[string]slog.Value, r.NumAttrs())
-	r.Attrs(func(a slog.Attr) bool {
-		attrs[a.Key] = a.Value
-		return true
+// overhear reports what the sidecar tells the handler of each call of the CRM,
+// before it does: a flow gets less than that.
+func overhear(sidecar http.Handler, report func(event)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, customersPath) {
+			w = overheard{w, func(h http.Header) { report(newCRMCall(callerOf(r.Header), h)) }}
+		}
+		sidecar.ServeHTTP(w, r)
 	})
-	until, _ := attrs["until"].Any().(time.Time) // only some have it
-	switch r.Message {
-	case "circuit":
-		failures, _ := attrs["consecutive_failures"].Any().(int64)
-		s.report(transition{
-			from: policy.State(attrs["from"].String()), to: policy.State(attrs["to"].String()),
-			at: r.Time, until: until, failures: int(failures),
-		})
-	case "gate":
-		s.report(gateChange{to: policy.GateState(attrs["state"].String()), at: r.Time, until: until})
-	}
-	return nil
 }
 
-func (s storyLog) WithAttrs([]slog.Attr) slog.Handler { return s }
-func (s storyLog) WithGroup(string) slog.Handler      { return s }
+// overheard tells of an answer's header before it is sent.
+type overheard struct {
+	http.ResponseWriter
+	tell func(http.Header)
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (o overheard) WriteHeader(status int) {
+	o.tell(o.Header())
+	o.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap returns the underlying writer, for [http.ResponseController].
+func (o overheard) Unwrap() http.ResponseWriter { return o.ResponseWriter }
+
+func newCRMCall(caller int, h http.Header) crmCall {
+	c := crmCall{caller: caller, outcome: proxy.Outcome(h.Get("Fender-Outcome")), age: h.Get("Age")}
+	c.attempts, _ = strconv.Atoi(h.Get("Fender-Attempts"))
+	return c
+}

@@ -12,34 +12,49 @@ import (
 // stage is where the scenes are played: each event gets its line, is counted,
 // and may end the scene, all before the next one. It is safe for concurrent use.
 type stage struct {
-	over chan struct{} // closed after the last scene
+	crm     *crm
+	genesys *genesys
+	over    chan struct{} // closed after the last scene
 
 	mu       sync.Mutex
 	print    *printer // nothing is printed after end
 	ended    bool
-	crm      *crm
 	scenes   []scene
-	at       int // the present scene
-	times    int // that its until has held
-	circuit  policy.State
-	heldBack bool // the gate was shut, and the CRM has taken no request since
-	left     rest // the counts when the CRM was left alone
+	at       int             // the present scene
+	times    int             // that its until has held
+	crowd    int             // callers who are to come at once
+	due      *showing        // the answer that is to be shown next; nil if there is none
+	circuit  policy.State    // of the CRM
+	heldBack bool            // its gate was shut, and the CRM has taken no request since
+	asking   bool            // and time was up: who asks now asks for all
+	left     rest            // the counts when the CRM was left alone
+	calls    map[int]crmCall // by callers that have no answer yet
+	refused  map[int]bool    // callers whose call of Genesys Cloud had a token that was not good
 	tally    tally
 }
 
-func newStage(p *printer, c *crm) *stage {
-	return &stage{over: make(chan struct{}), print: p, crm: c, circuit: policy.Closed}
+// newStage returns a stage that a CRM and a Genesys Cloud report to.
+func newStage(p *printer, c *crm, g *genesys) *stage {
+	s := &stage{
+		crm: c, genesys: g, over: make(chan struct{}), print: p, circuit: policy.Closed,
+		calls: make(map[int]crmCall), refused: make(map[int]bool),
+	}
+	c.report, g.report = s.report, s.report
+	return s
 }
 
 // introduce says who takes part.
-func (s *stage) introduce(sidecarURL, crmURL string, d *demo) {
+func (s *stage) introduce(d *demo, at addresses) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.print
-	p.printf("%s\n\n", p.colour.paint(bold, "Fender, shown in one process: callers -> sidecar -> CRM"))
-	p.printf("    callers  a new one every %v, in a rush every %v, who hangs up after %v\n", d.interval, d.interval/rush, d.patience)
-	p.printf("    sidecar  %s, configured by cmd/fender/demo/demo.yaml\n", sidecarURL)
-	p.printf("    crm      %s, a stand-in with faults on a schedule\n", crmURL)
+	title := "Fender, shown in one process: callers -> Data Action -> sidecar -> CRM and Genesys Cloud"
+	p.printf("%s\n\n", p.colour.paint(bold, title))
+	p.printf("    callers  flows that POST {\"contactId\", \"conversationId\"}: a new one every %v, in a rush every %v\n", d.interval, d.interval/rush)
+	p.printf("    handler  %s, the Data Action of cmd/dataaction: no retries, keys or tokens\n", at.handler)
+	p.printf("    sidecar  %s, configured by cmd/fender/demo/demo.yaml\n", at.sidecar)
+	p.printf("    crm      %s, a stand-in with faults on a schedule\n", at.crm)
+	p.printf("    genesys  %s, a stand-in for the Platform API and its token endpoint\n", at.genesys)
 }
 
 // begin begins the first scene. There must be one.
@@ -54,19 +69,30 @@ func (s *stage) begin(scenes []scene) {
 // open begins the present scene.
 func (s *stage) open() {
 	now := s.scenes[s.at]
-	s.times = 0
+	s.times, s.crowd = 0, now.crowd
+	if now.shows != nil {
+		s.due = now.shows
+	}
 	s.crm.set(now.fault)
+	s.genesys.down.Store(now.genesysDown)
 	s.print.heading(fmt.Sprintf("%d/%d  %s", s.at+1, len(s.scenes), now.title), now.why)
 	if s.at == 0 {
 		s.print.columns()
 	}
+	for range now.restarts {
+		_, given := s.genesys.tokens.issue()
+		given.to = anotherPod
+		s.print.event(given)
+	}
 }
 
-// present returns the present scene, after the end the last one.
-func (s *stage) present() scene {
+// arrive returns the present scene, after the end the last one, and how many
+// callers come now.
+func (s *stage) arrive() (now scene, crowd int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.scenes[min(s.at, len(s.scenes)-1)]
+	crowd, s.crowd = max(1, s.crowd), 0
+	return s.scenes[min(s.at, len(s.scenes)-1)], crowd
 }
 
 // report is told of every event.
@@ -76,28 +102,69 @@ func (s *stage) report(e event) {
 	if s.ended {
 		return
 	}
-	switch e := e.(type) {
+	switch told := e.(type) {
+	case answer:
+		e = s.answered(told)
+	case crmCall:
+		s.calls[told.caller] = told
 	case crmAnswer:
-		e.probe, e.forAll = s.circuit != policy.Closed, s.heldBack
-		s.hear(e)
+		e = s.hear(told)
+	case genesysAnswer:
+		e = s.hearGenesys(told)
+	case tokenGiven:
+		s.print.event(e)
+		s.tally.tokens++
 	case transition:
 		s.print.event(e)
-		s.turn(e.to)
+		if told.upstream == theCRM {
+			s.turn(told.to)
+		}
 	case gateChange:
 		s.print.event(e)
-		if e.to == policy.GateShut && !s.heldBack {
-			s.heldBack, s.left = true, s.sofar()
+		if told.upstream == theCRM {
+			s.hold(told.to)
 		}
-	case answer:
-		s.print.event(e)
-		s.tally.add(e)
 	}
 	s.advance(e)
 }
 
-// hear is told of every answer of the CRM's. Those that are as usual have no
-// line.
-func (s *stage) hear(a crmAnswer) {
+// answered is told of every answer that a caller got, and returns it with what
+// the sidecar had to do for it.
+func (s *stage) answered(a answer) answer {
+	if call, ok := s.calls[a.caller]; ok {
+		a.call = call
+		delete(s.calls, a.caller)
+	}
+	s.print.event(a)
+	s.tally.add(a)
+	if s.due != nil && s.due.of(a) {
+		s.print.show(a, s.due.when)
+		s.due = nil
+	}
+	return a
+}
+
+// hearGenesys is told of every answer of the Platform API's, and returns it with
+// what it means. Those that are as usual have no line.
+func (s *stage) hearGenesys(a genesysAnswer) genesysAnswer {
+	a.again = s.refused[a.caller]
+	if a.again || a.status != http.StatusOK {
+		s.print.event(a)
+	}
+	switch a.status {
+	case http.StatusUnauthorized:
+		s.refused[a.caller] = true
+		s.tally.unauthorized++
+	case http.StatusServiceUnavailable:
+		s.tally.unavailable++
+	}
+	return a
+}
+
+// hear is told of every answer of the CRM's, and returns it with what it means.
+// Those that are as usual have no line.
+func (s *stage) hear(a crmAnswer) crmAnswer {
+	a.probe, a.forAll = s.circuit != policy.Closed, s.asking
 	taken := a.status == http.StatusOK
 	if a.probe || a.forAll || !taken {
 		s.print.event(a)
@@ -106,8 +173,19 @@ func (s *stage) hear(a crmAnswer) {
 		s.tally.away++
 	}
 	if a.forAll && taken {
-		s.heldBack = false
+		s.heldBack, s.asking = false, false
 		s.print.event(s.sofar().since(s.left))
+	}
+	return a
+}
+
+// hold follows the gate.
+func (s *stage) hold(to policy.GateState) {
+	if to == policy.GateShut && !s.heldBack {
+		s.heldBack, s.left = true, s.sofar()
+	}
+	if to == policy.GateReentry {
+		s.asking = s.heldBack
 	}
 }
 
@@ -157,7 +235,7 @@ func (s *stage) end() tally {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
-	s.tally.requests = s.crm.count()
+	s.tally.requests, s.tally.lookups = s.crm.count(), s.genesys.count()
 	s.print.table(s.tally)
 	return s.tally
 }

@@ -13,11 +13,17 @@ type tally struct {
 	asked    int                   // calls that ended
 	answered int                   // before the caller hung up
 	helped   map[proxy.Outcome]int // those with an answer that the caller could use
-	unasked  int                   // of these, without asking the CRM
+	unasked  int                   // of those, without asking the CRM
 	slowest  time.Duration
+	without  int // of those, without the conversation's last action
 	oldest   int // age of a last good answer, in seconds
 	requests int // the CRM's own count
 	away     int // of these, answered 429
+
+	lookups      int // Genesys Cloud's own count of requests, but for those of tokens
+	unauthorized int // of these, answered 401
+	unavailable  int // of these, answered 503
+	tokens       int // given to the sidecar
 }
 
 func (t *tally) add(a answer) {
@@ -33,11 +39,14 @@ func (t *tally) add(a answer) {
 	if t.helped == nil {
 		t.helped = make(map[proxy.Outcome]int)
 	}
-	t.helped[a.outcome]++
-	if a.attempts == 0 {
+	t.helped[a.call.outcome]++
+	if a.call.attempts == 0 {
 		t.unasked++
 	}
-	if age, err := strconv.Atoi(a.age); err == nil {
+	if a.withoutAction() {
+		t.without++
+	}
+	if age, err := strconv.Atoi(a.call.age); err == nil {
 		t.oldest = max(t.oldest, age)
 	}
 }
@@ -51,10 +60,18 @@ func (t *tally) unhelped() int {
 	return n
 }
 
-// check returns an error if a caller was not helped within its patience.
+// wantedTokens is how many tokens the sidecar needs: at the cold start, and after
+// the eviction.
+const wantedTokens = 2
+
+// check returns an error if a caller was not helped within its patience, or the
+// sidecar has not fetched just the tokens that it needed.
 func (t *tally) check(patience time.Duration) error {
 	if n := t.unhelped(); n > 0 {
 		return fmt.Errorf("%d of %d callers got no answer that they could use within %v", n, t.asked, patience)
+	}
+	if t.tokens != wantedTokens {
+		return fmt.Errorf("the sidecar fetched %d tokens, want %d", t.tokens, wantedTokens)
 	}
 	return nil
 }
@@ -62,7 +79,7 @@ func (t *tally) check(patience time.Duration) error {
 // table prints what was counted.
 func (p *printer) table(t tally) {
 	row := func(name string, n int, note string) {
-		p.printf("    %-14s %4d   %s\n", name, n, note)
+		p.printf("    %-16s  %4d   %s\n", name, n, note)
 	}
 	p.heading("In the end", "")
 	row("callers", t.asked, fmt.Sprintf("asked; the slowest answer took %d ms", t.slowest.Milliseconds()))
@@ -73,4 +90,8 @@ func (p *printer) table(t tally) {
 	row("  refused", t.unhelped(), "got nothing that they could use")
 	row("CRM requests", t.requests, fmt.Sprintf("with all retries; %d callers had their answer without one", t.unasked))
 	row("  turned away", t.away, "429: each for all callers, not one for each of them")
+	row("Genesys requests", t.lookups, fmt.Sprintf("with all retries; %d callers did without the conversation's last action", t.without))
+	row("  unavailable", t.unavailable, "503: the CRM's part of the answer is as ever")
+	row("  unauthorized", t.unauthorized, "401: sent again with a new token, and no caller noticed")
+	row("token fetches", t.tokens, "by the sidecar: at the cold start and after the eviction, for all callers")
 }
