@@ -107,8 +107,9 @@ func TestConcurrency(t *testing.T) {
 			},
 		},
 		{
-			name:  "without numbers it is 256 and none waits",
-			route: "concurrency: {}",
+			name:     "without numbers it is 256 and none waits",
+			upstream: "dial_timeout: 20s", // so many at once take their time on a small machine
+			route:    "concurrency: {}",
 			run: func(t *testing.T, s *stage) {
 				answers, release := s.occupy(t, 256)
 				expect(t, s.get(t), refused)
@@ -117,8 +118,9 @@ func TestConcurrency(t *testing.T) {
 			},
 		},
 		{
-			name:  "max_requests 0 is no limit",
-			route: "concurrency: {max_requests: 0}",
+			name:     "max_requests 0 is no limit",
+			upstream: "dial_timeout: 20s",
+			route:    "concurrency: {max_requests: 0}",
 			run: func(t *testing.T, s *stage) {
 				answers, release := s.occupy(t, 300)
 				release()

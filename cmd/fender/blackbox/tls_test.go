@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -161,7 +162,8 @@ func TestAnUpstreamThatBreaksTheHandshakeOff(t *testing.T) {
 	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	trusting := fmt.Sprintf("tls: {ca_file: %q}", ca.File())
 	playSecure(t, []secure{
-		{name: "for want of a client certificate in HTTP/2", server: demanding, upstream: trusting, route: tripping, want: "certificate required"},
+		// In TLS 1.3 the server's word comes after the client's handshake is done, and HTTP/2 may lose its connection before.
+		{name: "for want of a client certificate in HTTP/2", server: demanding, upstream: trusting, route: tripping, want: "certificate required|client conn could not be established"},
 		{name: "for want of a client certificate in HTTP/1.1", server: demanding, upstream: trusting + "\nhttp2: false", route: tripping, want: "certificate required"},
 		{name: "for want of a client certificate in TLS 1.2", server: demanding12, upstream: trusting, route: tripping, want: "handshake failure"},
 		{name: "for want of a version that is still good", server: old, upstream: trusting, route: tripping, want: "version"},
@@ -177,7 +179,7 @@ func TestAnUpstreamThatBreaksTheHandshakeOff(t *testing.T) {
 func (s *stage) expectTold(t *testing.T, want string) {
 	t.Helper()
 	line := s.AwaitLine(t, "msg", "request", "route", s.route)
-	if !strings.Contains(line.Text("error"), want) {
+	if !slices.ContainsFunc(strings.Split(want, "|"), func(want string) bool { return strings.Contains(line.Text("error"), want) }) {
 		t.Errorf("got the error %q in the log, want %q in it", line.Text("error"), want)
 	}
 }
