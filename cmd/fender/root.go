@@ -72,7 +72,7 @@ func newRoot() *cobra.Command {
 	}
 	settings := newSettings(root.Flags())
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return runSidecar(cmd, settings) }
-	root.AddCommand(newRun(), newCheck(), newExplain(), newDemo(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newExplain(), newDemo(), newHealthcheck(), newSchema(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.SetVersionTemplate("fender {{.Version}}\n")
 	return root
