@@ -27,6 +27,8 @@ func (t *Transport) gates() [2]*Gate {
 	return [2]*Gate{t.Gate, t.Shared.Gate}
 }
 
+func (t *Transport) limits() [2]*Limit { return [2]*Limit{t.Limit, t.Shared.Limit} }
+
 // observes reports whether the policy only counts what it would refuse.
 func (t *Transport) observes() bool { return t.Policy.Mode == Observe }
 
@@ -73,7 +75,7 @@ func (t *Transport) await(call *Call, ready time.Duration) error {
 		}
 		call.ticket.gates[i] = e
 	}
-	for i, limit := range [2]*Limit{t.Limit, t.Shared.Limit} {
+	for i, limit := range t.limits() {
 		if call.ticket.limits[i] != nil {
 			continue // of an answer that streams until this attempt is made
 		}
@@ -122,7 +124,7 @@ func (t *Transport) observe(call *Call) {
 			t.wouldRefuse(call, RefusedByThrottle)
 		}
 	}
-	for i, limit := range [2]*Limit{t.Limit, t.Shared.Limit} {
+	for i, limit := range t.limits() {
 		if call.ticket.limits[i] != nil {
 			continue
 		}
