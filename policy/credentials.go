@@ -28,8 +28,9 @@ type Grant interface {
 	Answered(status int, replay bool) (again bool)
 }
 
-// authorize gives the next attempt its credentials. Attempts before it may still
-// be reading the header that they were given.
+// authorize gives the next attempt its credentials, on a header of its own: the
+// caller's is not ours to change, and attempts before it may still be reading
+// theirs.
 func (t *Transport) authorize(call *Call, req *http.Request) error {
 	if t.Credentials == nil {
 		return nil
@@ -80,16 +81,8 @@ func (t *Transport) replay(call *Call, req *http.Request, a *attempt, permit *Pe
 	if call.grant == nil || a.resp == nil {
 		return false, nil
 	}
-	may := a.mayReplay(call)
-	if may {
-		defer func() {
-			if !again {
-				call.ticket.leave(Neutral, a.streamed)
-			}
-		}()
-	}
 	current := func() bool { return permit.Current() || t.observes() }
-	if !call.grant.Answered(a.status, call.replayed) || !may || !current() {
+	if !call.grant.Answered(a.status, call.replayed) || !a.mayReplay(call) || !current() {
 		return false, nil
 	}
 	refused := call.grant

@@ -159,16 +159,16 @@ func (t *Transport) settle(call *Call, a *attempt) {
 	call.ticket.leave(a.class, a.streamed || a.mayReplay(call))
 }
 
-// leave tells the gates how the attempt ended and gives its places back, but for
-// those of an answer that streams. An attempt that is not made, or whose end
-// nobody saw, is neutral.
-func (t *ticket) leave(c Class, streams bool) {
+// leave tells the gates how the attempt ended and gives its places back, unless
+// they are to be kept. An attempt that is not made, or whose end nobody saw, is
+// neutral. What has been given back already is not given back again.
+func (t *ticket) leave(c Class, keepPlaces bool) {
 	for i, e := range t.gates {
 		e.gate.leave(e, c)
 		t.gates[i] = entry{}
 	}
 	for i, limit := range t.limits {
-		if limit != nil && !streams {
+		if limit != nil && !keepPlaces {
 			limit.leave()
 			t.limits[i] = nil
 		}

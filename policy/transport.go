@@ -93,6 +93,7 @@ func (t *Transport) attempts(call *Call, req *http.Request, permit *Permit) atte
 		if again {
 			continue
 		}
+		call.ticket.leave(Neutral, a.streamed) // what it has kept for a replay
 		if err != nil {
 			_ = a.resp.Body.Close()
 			return t.refusal(call, err)

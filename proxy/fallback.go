@@ -81,17 +81,18 @@ const (
 	sourceStale  fallbackSource = "stale"
 )
 
-// fallbacksOf returns all that can be counted of a route's fallback.
-func fallbacksOf(c *config.Route) []fallbackLabels {
-	if c.Fallback == nil || c.Mode == policy.Passthrough {
+// labels returns all that can be counted of a fallback; a nil one counts
+// nothing.
+func (f *fallback) labels() []fallbackLabels {
+	if f == nil {
 		return nil
 	}
 	var all []fallbackLabels
-	for _, reason := range c.Fallback.Reasons {
-		if c.Fallback.Static() {
+	for _, reason := range f.config.Reasons {
+		if f.static {
 			all = append(all, fallbackLabels{reason, sourceStatic})
 		}
-		if c.Fallback.Stale.MaxAge > 0 {
+		if f.lastGood != nil {
 			all = append(all, fallbackLabels{reason, sourceStale})
 		}
 	}

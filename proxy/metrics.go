@@ -147,8 +147,9 @@ type fallbackLabels struct {
 	source fallbackSource
 }
 
-// route returns the series of a route with the policy p in force.
-func (m *Metrics) route(c *config.Route, p *policy.Policy) *routeMetrics {
+// route returns the series of a route with the policy p and the fallback f, which
+// may be nil, in force.
+func (m *Metrics) route(c *config.Route, p *policy.Policy, f *fallback) *routeMetrics {
 	name := c.Name
 	m.routeInfo.WithLabelValues(name, c.Upstream, string(c.Mode)).Set(1)
 	r := &routeMetrics{
@@ -184,7 +185,7 @@ func (m *Metrics) route(c *config.Route, p *policy.Policy) *routeMetrics {
 			r.observed[by] = m.observed.WithLabelValues(name, string(by))
 		}
 	}
-	for _, labels := range fallbacksOf(c) {
+	for _, labels := range f.labels() {
 		r.fallbacks[labels] = m.fallbacks.WithLabelValues(name, string(labels.reason), string(labels.source))
 	}
 	if p.Breaker != nil {

@@ -55,7 +55,7 @@ func newRoute(p *Proxy, c *config.Route, requests, answers *policy.Memory) (*rou
 	if r.fallback, err = newFallback(c); err != nil {
 		return nil, err
 	}
-	r.metrics = p.metrics.route(c, r.policy)
+	r.metrics = p.metrics.route(c, r.policy, r.fallback)
 	if r.policy.Throttle != nil {
 		r.gate = newGate(p.logger, "route", c.Name, "upstream", c.Upstream)
 	}
