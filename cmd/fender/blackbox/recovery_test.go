@@ -91,6 +91,7 @@ func TestRecovery(t *testing.T) {
 					expectProblem(t, answer, s.up.Addr)
 					retryAfter(t, answer)
 				}
+				sidecar.Await(t, "the one that is in has arrived", func() bool { return s.up.Count() > before })
 				s.expectCount(t, before+1)
 				close(released)
 				allFine(t, answers, 6)
